@@ -1,0 +1,1 @@
+"""Keeps SAP Emarsys (marketing) true to Cin7 Core (stock, orders, products)."""

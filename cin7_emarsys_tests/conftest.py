@@ -1,0 +1,87 @@
+"""Fixtures for the whole suite: the sandbox as a process of its own, and a project in a temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+NewSandbox = Callable[..., dict[str, str]]
+
+
+def start_sandbox(
+    *,
+    scale: str = "small",
+    limits: str = "fast",
+    seed: int = 1,
+    faults: list[str] | None = None,
+    history: Path | None = None,
+    window_seconds: float | None = None,
+) -> tuple[subprocess.Popen[str], dict[str, str]]:
+    """A sandbox on free ports: its process and the environment with which a client reaches it."""
+    command = [sys.executable, "-m", "cin7_emarsys.cli", "sandbox", "--json", "--scale", scale, "--limits", limits]
+    command += ["--seed", str(seed), "--cin7-port", "0", "--emarsys-port", "0"]
+    command += [part for name in faults or [] for part in ("--faults", name)]
+    command += ["--history", str(history)] if history else []
+    command += ["--window-seconds", str(window_seconds)] if window_seconds else []
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"the sandbox did not start (exit code {process.wait()})")
+    return process, json.loads(line)
+
+
+def stop_sandbox(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    process.wait(timeout=20)
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[dict[str, str]]:
+    """One small sandbox for tests that only read the vendors."""
+    process, environment = start_sandbox()
+    yield environment
+    stop_sandbox(process)
+
+
+@pytest.fixture
+def new_sandbox() -> Iterator[NewSandbox]:
+    """Starts sandboxes of the test's own; they stop with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**options: object) -> dict[str, str]:
+        process, environment = start_sandbox(**options)  # type: ignore[arg-type]
+        started.append(process)
+        return environment
+
+    yield start
+    for process in started:
+        stop_sandbox(process)
+
+
+@pytest.fixture
+def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], Path]:
+    """Points the settings at a sandbox and at a state folder of this test; returns that folder."""
+
+    def enter(environment: dict[str, str]) -> Path:
+        for name in [name for name in os.environ if name.upper().startswith(("CIN7_", "EMARSYS_", "FEED_"))]:
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        state = tmp_path / "state"
+        monkeypatch.setenv("WAREHOUSE", str(state / "warehouse.duckdb"))
+        monkeypatch.setenv("LEDGER", f"sqlite:///{state / 'ledger.sqlite'}")
+        monkeypatch.setenv("MERCHANT_TOML", str(PROJECT / "merchant.toml"))
+        monkeypatch.chdir(tmp_path)
+        return state
+
+    return enter
