@@ -1,0 +1,147 @@
+"""Reading lists: account, references, products, families, customers – full or since the watermark.
+
+What belongs here: which lists are read how, and that each is loaded whole or not at all. What does not: sales (two phases,
+``sales.py``) and availability (snapshots, ``availability.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cin7_emarsys import progress
+from cin7_emarsys.cin7 import client as cin7_client
+from cin7_emarsys.cin7 import load
+from cin7_emarsys.cin7.client import BadPage, Cin7, Endpoint, naive
+from cin7_emarsys.cin7.landing import Extract, sweep
+from cin7_emarsys.cin7.load import Loaded
+from cin7_emarsys.warehouse.resource import Warehouse
+
+# Cin7 stamps changes with its own delay; what was changed while we read is read again.
+OVERLAP = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Read:
+    """One list as read: what the load did, calls made, watermark reached (naive UTC, Cin7's clock)."""
+
+    loaded: Loaded
+    calls: int
+    watermark: datetime
+    mode: str
+
+
+LISTS: dict[str, Endpoint] = {
+    "locations": cin7_client.LOCATIONS,
+    "categories": cin7_client.CATEGORIES,
+    "brands": cin7_client.BRANDS,
+    "price_tiers": cin7_client.PRICE_TIERS,
+    "products": cin7_client.PRODUCTS,
+    "product_families": cin7_client.FAMILIES,
+    "customers": cin7_client.CUSTOMERS,
+}
+
+
+def read_account(cin7: Cin7, warehouse: Warehouse, landing: Path) -> Read:
+    """Cin7: GET me → `raw.me`, one row."""
+    row = cin7.me()
+    return _land(cin7, warehouse, landing, "me", lambda extract: _add(extract, [row]), since=None)
+
+
+def read_list(cin7: Cin7, warehouse: Warehouse, landing: Path, table: str, *, full: bool) -> Read:
+    """One list into its table of `raw`; incremental when it has a watermark and ``full`` is not asked for.
+
+    All pages are landed first; rows and watermark are committed together. Raises a `TransportError`, and then nothing is
+    loaded and the watermark stays.
+    """
+    endpoint = LISTS[table]
+    model, _ = load.TABLES[table]
+    since: datetime | None = None
+    if model.changed_field and not full:
+        with warehouse.write() as connection:
+            load.ensure_tables(connection)
+            since = load.watermark(connection, table)
+
+    def fill(extract: Extract) -> dict[str, Any]:
+        filters = {} if since is None else {"ModifiedSince": naive(since - OVERLAP)}
+        lane = "full" if since is None and table in ("products", "customers") and _known(warehouse, table) else None
+        unique, total = read_pages(cin7, extract, endpoint, filters, lane=lane)
+        return {"unique": unique, "total": total, "complete": since is None and (total is None or unique >= total)}
+
+    return _land(cin7, warehouse, landing, table, fill, since=since)
+
+
+def _known(warehouse: Warehouse, table: str) -> bool:
+    """A repeated full read can wait for everybody else; the first one is what everybody waits for."""
+    with warehouse.write() as connection:
+        load.ensure_tables(connection)
+        return load.watermark(connection, table) is not None
+
+
+def read_pages(
+    cin7: Cin7, extract: Extract, endpoint: Endpoint, filters: dict[str, str], *, lane: str | None = None
+) -> tuple[int, int | None]:
+    """All pages of a list into an extract. Returns unique records and the last total Cin7 told.
+
+    Raises `BadPage` when rows come that the filter should have left out: Cin7 ignores a parameter it does not know, and an
+    ignored filter would pass for a full read.
+    """
+    seen: set[str] = set()
+    total: int | None = None
+    done = 0
+    changed = extract.model.changed_field
+    since = filters.get("ModifiedSince") or filters.get("UpdatedSince")
+    with cin7.lease(lane or endpoint.lane):
+        for page in cin7.pages(endpoint, lane, **filters):
+            total = page.total
+            done += len(page.rows)
+            for record in extract.add(page.rows):
+                stamp = getattr(record, changed) if changed else None
+                if since and stamp is not None and f"{stamp:%Y-%m-%dT%H:%M:%S}" < since:
+                    raise BadPage(
+                        "Cin7",
+                        "GET",
+                        endpoint.path,
+                        f"asked for changes since {since} and got one of {stamp:%Y-%m-%dT%H:%M:%S}: the filter was ignored",
+                    )
+            seen.update(key for key in map(extract.key_of, page.rows) if key)
+            progress.report(extract.entity.replace("_", " "), done, total)
+    return len(seen), total
+
+
+def _add(extract: Extract, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    extract.add(rows)
+    return {"complete": True}
+
+
+def _land(
+    cin7: Cin7,
+    warehouse: Warehouse,
+    landing: Path,
+    table: str,
+    fill: Callable[[Extract], dict[str, Any]],
+    *,
+    since: datetime | None,
+) -> Read:
+    sweep(landing, table)
+    before = cin7.calls
+    model, _ = load.TABLES[table]
+    started = cin7.stopwatch()
+    extract = Extract(landing, table, model, cin7.now())
+    try:
+        facts = fill(extract)
+        extract.at = min(extract.at, started())  # our clock may be ahead of Cin7's, which we only know now
+    except BaseException:
+        extract.discard()
+        raise
+    folder = extract.finish(drift=extract.drift, **facts)
+    calls = cin7.calls - before
+    mode = "full" if since is None else "incremental"
+    with warehouse.write() as connection:
+        load.ensure_tables(connection)
+        loaded = load.merge(connection, table, folder, complete=bool(facts["complete"]))
+        load.set_watermark(connection, table, extract.at, extract.id, mode, cin7.now(), calls)
+    return Read(loaded, calls, extract.at, mode)

@@ -1,0 +1,136 @@
+"""Landing: the pages of one extract as immutable files, until they are loaded.
+
+What belongs here: writing pages to disk and telling a whole extract from a broken-off one. What does not: the database
+(``load.py``) and what a record means (``models.py``).
+
+``<landing>/<entity>/<extract id>/page-0001.ndjson`` has one line a record: our typed fields, and `_raw`, the record as
+received. Records that cannot be used stand in ``rejected.ndjson``; ``manifest.json`` is written last and makes it whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from cin7_emarsys.cin7.models import TopRecord
+
+Row = dict[str, Any]
+
+# Longer than any extract takes; a younger one may belong to a process that is still at it.
+_ABANDONED_SECONDS = 6 * 3600
+
+
+class Extract:
+    """One extract being written. ``at`` is when it began, by Cin7's clock (naive UTC)."""
+
+    def __init__(self, landing: Path, entity: str, model: type[TopRecord], at: datetime) -> None:
+        self.entity, self.model, self.at = entity, model, at
+        self.id = f"{at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        self.folder = landing / entity / self.id
+        self.folder.mkdir(parents=True)
+        self.records = self.rejected = self.pages = 0
+        self.drift: dict[str, int] = {}
+        self._many = TypeAdapter(list[model])  # type: ignore[valid-type]
+        self._known = {
+            alias for name, info in model.model_fields.items() for alias in (name, *_aliases(info.validation_alias))
+        }
+
+    def add(self, rows: list[Row], extra: Iterable[Row] | None = None) -> list[TopRecord]:
+        """Writes one page. ``extra`` gives columns of our own for each row. Returns the usable records, in order."""
+        self.pages += 1
+        extras = list(extra) if extra is not None else [{}] * len(rows)
+        try:
+            checked: list[TopRecord | None] = list(self._many.validate_python(rows))
+        except ValidationError:  # some record is bad: find out which
+            checked = [self._one(row) for row in rows]
+        lines = bytearray()
+        usable = []
+        for row, record, more in zip(rows, checked, extras, strict=True):
+            if record is None:
+                continue
+            usable.append(record)
+            fields = record.__pydantic_serializer__.to_json(record)
+            raw = to_json(row, inf_nan_mode="constants")
+            own = to_json({**more, "_hash": hashlib.md5(raw, usedforsecurity=False).hexdigest()})
+            lines += fields[:-1] + b"," + own[1:-1] + b',"_raw":' + raw + b"}\n"
+            for name in row.keys() - self._known:
+                self.drift[name] = self.drift.get(name, 0) + 1
+        self.records += len(usable)
+        self._write(f"page-{self.pages:04d}.ndjson", bytes(lines))
+        return usable
+
+    def _one(self, row: object) -> TopRecord | None:
+        try:
+            return self.model.model_validate(row)
+        except ValidationError as error:
+            self.reject(row, "; ".join(f"{_path(fault['loc'])} {_why(fault)}" for fault in error.errors()[:5]))
+            return None
+
+    def reject(self, row: object, reason: str) -> None:
+        """Keeps a record that cannot be used, with the reason."""
+        self.rejected += 1
+        payload = to_json(row, inf_nan_mode="constants").decode()
+        key = self.key_of(row) or hashlib.md5(payload.encode(), usedforsecurity=False).hexdigest()
+        line = json.dumps({"key": key, "payload": payload, "reason": reason}) + "\n"
+        with (self.folder / "rejected.ndjson").open("a") as file:
+            file.write(line)
+
+    def key_of(self, row: object) -> str | None:
+        """The record's key as text, or None when it has none."""
+        if not isinstance(row, dict):
+            return None
+        parts = [row.get(name) for name in self.model.key_fields]
+        return "|".join("" if part is None else str(part).strip().lower() for part in parts) if parts[0] else None
+
+    def finish(self, **facts: object) -> Path:
+        """Makes the extract whole; after this it may be loaded."""
+        manifest = {"entity": self.entity, "at": self.at.isoformat(), "pages": self.pages, "records": self.records}
+        self._write("manifest.json", json.dumps({**manifest, "rejected": self.rejected, **facts}).encode())
+        return self.folder
+
+    def discard(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        beside = self.folder / f".{name}"
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(self.folder / name)
+
+
+def sweep(landing: Path, entity: str) -> int:
+    """Removes extracts that a crash left without a manifest. Returns how many."""
+    old = time.time() - _ABANDONED_SECONDS
+    broken = [
+        folder
+        for folder in (landing / entity).glob("*")
+        if not (folder / "manifest.json").exists() and folder.stat().st_mtime < old
+    ]
+    for folder in broken:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(broken)
+
+
+def _aliases(alias: object) -> list[str]:
+    return [choice for choice in getattr(alias, "choices", []) if isinstance(choice, str)]
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "record"
+
+
+def _why(fault: Any) -> str:
+    return "is missing" if fault["type"] == "missing" else str(fault["msg"]).removeprefix("Value error, ")

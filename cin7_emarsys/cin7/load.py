@@ -1,0 +1,225 @@
+"""Loading: from landed files into `raw`, each extract in one short transaction together with its watermark.
+
+What belongs here: the tables of `raw`, the merge, rejected records, drift of the schema, watermarks. What does not: pages
+(``landing.py``), what a record means (``models.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from cin7_emarsys.cin7 import models
+from cin7_emarsys.cin7.documented import DOCUMENTED
+from cin7_emarsys.cin7.models import TopRecord, duckdb_columns
+
+# Table to model; the columns of our own beside those every table has.
+TABLES: Mapping[str, tuple[type[TopRecord], Mapping[str, str]]] = {
+    "me": (models.Me, {}),
+    "locations": (models.Location, {}),
+    "categories": (models.Category, {}),
+    "brands": (models.Brand, {}),
+    "price_tiers": (models.PriceTier, {}),
+    "products": (models.Product, {"_missing_since": "TIMESTAMP"}),
+    "product_families": (models.ProductFamily, {"_missing_since": "TIMESTAMP"}),
+    "customers": (models.Customer, {"_missing_since": "TIMESTAMP"}),
+    "sale_headers": (models.SaleHeader, {"_in_first_scan": "BOOLEAN"}),
+    "sales": (models.Sale, {"_header_updated": "TIMESTAMP"}),
+    "credit_note_headers": (models.CreditNoteHeader, {}),
+    "credit_notes": (models.SaleCreditNotes, {"_header_updated": "TIMESTAMP", "_source": "VARCHAR"}),
+}
+_BOOKKEEPING = {"_hash": "VARCHAR", "_raw": "JSON", "_extract_id": "VARCHAR", "_loaded_at": "TIMESTAMP"}
+
+_OTHER_TABLES = """
+create table if not exists raw.availability (snapshot_id varchar, {availability}, _pass integer);
+create table if not exists raw.snapshots (
+    snapshot_id varchar primary key, taken_at timestamp, finished_at timestamp, headers_scanned_at timestamp,
+    unallocated_pending integer, passes integer, total bigint, rows bigint, unique_keys bigint, trusted boolean,
+    reason varchar, released_reason varchar
+);
+create table if not exists raw.snapshot_untrusted_skus (
+    snapshot_id varchar, product_id varchar, sku varchar, reason varchar
+);
+create table if not exists raw.sale_queue (
+    sale_id varchar primary key, updated timestamp, priority integer, order_date date, first_scan boolean, kind varchar,
+    queued_at timestamp, attempts integer, last_error varchar
+);
+create table if not exists raw.watermarks (
+    entity varchar primary key, watermark timestamp, extract_id varchar, mode varchar, completed_at timestamp,
+    calls integer
+);
+create table if not exists raw.rejected (
+    entity varchar, key varchar, payload json, reason varchar, first_seen timestamp, last_seen timestamp,
+    extract_id varchar, primary key (entity, key)
+);
+create table if not exists raw.schema_drift (
+    entity varchar, field varchar, seen bigint, first_seen timestamp, last_seen timestamp, primary key (entity, field)
+);
+"""
+
+
+@dataclass
+class Loaded:
+    """What one load did, in records."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    missing: int = 0
+
+    def __add__(self, other: Loaded) -> Loaded:
+        return Loaded(
+            *(mine + theirs for mine, theirs in zip(asdict(self).values(), asdict(other).values(), strict=True))
+        )
+
+
+def columns_of(table: str) -> dict[str, str]:
+    """All columns of one table of `raw` with their types."""
+    model, own = TABLES[table]
+    return {**duckdb_columns(model), **own, **_BOOKKEEPING}
+
+
+def ensure_tables(connection: DuckDBPyConnection) -> None:
+    """Makes the tables of `raw` that are not there yet."""
+    for table in TABLES:
+        listed = ", ".join(f'"{name}" {kind}' for name, kind in columns_of(table).items())
+        connection.execute(f"create table if not exists raw.{table} ({listed})")
+    availability = ", ".join(f'"{name}" {kind}' for name, kind in duckdb_columns(models.AvailabilityRow).items())
+    connection.execute(_OTHER_TABLES.format(availability=availability))
+
+
+def read_landed(folder: Path, model: type[TopRecord], own: Mapping[str, str]) -> str:
+    """A FROM item with the typed records of an extract and `_line`, their order; empty when it has none."""
+    columns = {**duckdb_columns(model), **own, "_hash": "VARCHAR", "_raw": "JSON"}
+    listed = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+    return (
+        f"(select *, row_number() over () as _line from read_json('{folder}/page-*.ndjson', format='newline_delimited', "
+        f"maximum_object_size=67108864, columns={{{listed}}}))"
+    )
+
+
+def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete: bool = False) -> Loaded:
+    """Merges a whole extract into its table and keeps `raw.rejected` and `raw.schema_drift` up to date.
+
+    ``complete`` says that the extract lists everything there is: what it lacks is marked `_missing_since` (tables that have
+    it), and rejected records it no longer has are forgotten.
+    """
+    model, own = TABLES[table]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    at = datetime.fromisoformat(manifest["at"])
+    result = Loaded(rejected=manifest["rejected"])
+    key = " and ".join(f'old."{name}" is not distinct from new."{name}"' for name in model.key_fields)
+    if manifest["pages"]:
+        stored = [name for name in columns_of(table) if name not in ("_extract_id", "_loaded_at", "_missing_since")]
+        partition = ", ".join(f'"{name}"' for name in model.key_fields)
+        taken = {name: kind for name, kind in own.items() if name != "_missing_since"}
+        connection.execute(
+            f"create or replace temp table incoming as select * from {read_landed(folder, model, taken)} "
+            f"qualify row_number() over (partition by {partition} order by _line desc) = 1"
+        )
+        changed = ['old."_hash" is distinct from new."_hash"']
+        changed += [f'old."{name}" is distinct from new."{name}"' for name in taken if name != "_in_first_scan"]
+        back = ', "_missing_since" = null' if "_missing_since" in own else ""
+        if back:
+            changed.append('old."_missing_since" is not null')
+        sets = ", ".join(f'"{name}" = new."{name}"' for name in stored if name != "_in_first_scan")
+        names = ", ".join(f'"{name}"' for name in stored)
+        values = ", ".join(f'new."{name}"' for name in stored)
+        actions = connection.execute(
+            f"merge into raw.{table} as old using incoming as new on {key} "
+            f"when matched and ({' or '.join(changed)}) then update set {sets}, _extract_id = $id, _loaded_at = $at{back} "
+            f"when not matched then insert ({names}, _extract_id, _loaded_at) values ({values}, $id, $at) "
+            "returning merge_action",
+            {"id": folder.name, "at": at},
+        ).fetchall()
+        result.inserted = sum(action == "INSERT" for (action,) in actions)
+        result.updated = len(actions) - result.inserted
+        count = connection.execute("select count(*) from incoming").fetchone()
+        result.unchanged = (count[0] if count else 0) - len(actions)
+        if complete and back:
+            gone = connection.execute(
+                f"update raw.{table} as old set _missing_since = $at where _missing_since is null "
+                f"and not exists (from incoming as new where {key}) returning 1",
+                {"at": at},
+            ).fetchall()
+            result.missing = len(gone)
+    _rejected(connection, table, folder, model.key_fields, at, complete=complete, landed=bool(manifest["pages"]))
+    _drift(connection, table, manifest.get("drift", {}), at)
+    connection.execute("drop table if exists incoming")
+    return result
+
+
+def _rejected(
+    connection: DuckDBPyConnection,
+    entity: str,
+    folder: Path,
+    key_fields: Sequence[str],
+    at: datetime,
+    *,
+    complete: bool,
+    landed: bool,
+) -> None:
+    if landed:
+        key = " || '|' || ".join(f"lower(trim(coalesce(\"{name}\"::varchar, '')))" for name in key_fields)
+        connection.execute(
+            f"delete from raw.rejected where entity = $entity and key in (select {key} from incoming)",
+            {"entity": entity},
+        )
+    keep_rejected(connection, entity, folder, at)
+    if complete:
+        connection.execute(
+            "delete from raw.rejected where entity = $entity and last_seen < $at", {"entity": entity, "at": at}
+        )
+
+
+def keep_rejected(connection: DuckDBPyConnection, entity: str, folder: Path, at: datetime) -> None:
+    """Takes the rejected records of an extract into `raw.rejected`; first seen stays, last seen and reason move."""
+    file = folder / "rejected.ndjson"
+    if file.exists():
+        connection.execute(
+            "insert into raw.rejected select $entity, key, any_value(payload), any_value(reason), $at, $at, $id "
+            f"from read_json('{file}', format='newline_delimited', "
+            "columns={key: 'VARCHAR', payload: 'VARCHAR', reason: 'VARCHAR'}) group by key "
+            "on conflict (entity, key) do update set payload = excluded.payload, reason = excluded.reason, "
+            "last_seen = excluded.last_seen, extract_id = excluded.extract_id",
+            {"entity": entity, "at": at, "id": folder.name},
+        )
+
+
+def _drift(connection: DuckDBPyConnection, entity: str, drift: Mapping[str, int], at: datetime) -> None:
+    # Fields that Cin7 documents and this project does not use are no drift.
+    strange = {name: seen for name, seen in drift.items() if name not in DOCUMENTED.get(entity, frozenset())}
+    if strange:
+        connection.execute(
+            "insert into raw.schema_drift select $entity, key, value::bigint, $at, $at from json_each($fields) "
+            "on conflict (entity, field) do update set seen = excluded.seen, last_seen = excluded.last_seen",
+            {"entity": entity, "at": at, "fields": json.dumps(strange)},
+        )
+
+
+def watermark(connection: DuckDBPyConnection, entity: str) -> datetime | None:
+    """How far an entity has been read, by Cin7's clock; None before its first complete read."""
+    row = connection.execute("select watermark from raw.watermarks where entity = ?", [entity]).fetchone()
+    return row[0] if row else None
+
+
+def set_watermark(
+    connection: DuckDBPyConnection,
+    entity: str,
+    at: datetime,
+    extract_id: str,
+    mode: str,
+    completed_at: datetime,
+    calls: int,
+) -> None:
+    """Moves the watermark; call it in the transaction of the rows it describes."""
+    connection.execute(
+        "insert or replace into raw.watermarks values (?, ?, ?, ?, ?, ?)",
+        [entity, at, extract_id, mode, completed_at, calls],
+    )

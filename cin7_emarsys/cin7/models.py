@@ -1,0 +1,582 @@
+"""Cin7 Core's records as we accept them, and the DuckDB types that follow from them.
+
+What belongs here: field names exactly as Cin7's, their types, what makes a record unusable. What does not: our own names
+(``warehouse/models/staging``), reading pages (``client.py``).
+
+Lenient where Cin7 is loose (null, "" and missing are one; dates in several shapes; ids in any letter case; a few fields
+with two spellings), strict where a wrong value would do harm: a missing key, a wrong type, an impossible date, an absurd
+number, an unknown value of a status that decides something.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+_ABSURD = Decimal(10) ** 12
+_FRACTION = re.compile(r"(\.\d{6})\d+")
+
+
+def _blank(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _text(value: object) -> object:
+    value = _blank(value)
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool):
+        raise ValueError("should be text")
+    return str(value) if isinstance(value, int | float | Decimal) else value
+
+
+def _guid(value: object) -> object:
+    text = _text(value)
+    return text.lower() if isinstance(text, str) else text
+
+
+def _decimal(value: object) -> object:
+    value = _blank(value)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("should be a number")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("should be a number") from None
+    if not number.is_finite() or abs(number) > _ABSURD:
+        raise ValueError("is an absurd number")
+    return number
+
+
+def _boolean(value: object) -> object:
+    value = _blank(value)
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    return value
+
+
+def _moment(value: object) -> object:
+    value = _blank(value)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("should be a date")
+    try:
+        moment = datetime.fromisoformat(_FRACTION.sub(r"\1", value.strip()).replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError("is not a date") from None
+    if moment.year == 1:  # the framework's "no date"
+        return None
+    if not 1990 <= moment.year <= 2100:
+        raise ValueError("is an impossible date")
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _day(value: object) -> object:
+    moment = _moment(value)
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+Text = Annotated[str | None, BeforeValidator(_text)]
+Key = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+Guid = Annotated[str, BeforeValidator(_guid), Field(min_length=1)]
+GuidRef = Annotated[str | None, BeforeValidator(_guid)]
+Number = Annotated[Decimal | None, BeforeValidator(_decimal)]
+Rate = Annotated[Decimal | None, BeforeValidator(_decimal), "DECIMAL(18,8)"]
+Flag = Annotated[bool | None, BeforeValidator(_boolean)]
+Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+Day = Annotated[date | None, BeforeValidator(_day)]
+Whole = Annotated[int | None, BeforeValidator(_blank)]
+
+
+def _one_of(*allowed: str) -> BeforeValidator:
+    """Upper-cased status out of a closed list; anything else makes the record unusable, for it decides what counts."""
+
+    def check(value: object) -> object:
+        text = _text(value)
+        if text is None:
+            return None
+        if not isinstance(text, str) or text.upper() not in allowed:
+            raise ValueError("is a status we do not know")
+        return text.upper()
+
+    return BeforeValidator(check)
+
+
+SaleStatus = Annotated[
+    str | None,
+    _one_of(
+        "DRAFT", "ESTIMATING", "ESTIMATED", "ORDERING", "ORDERED", "BACKORDERED", "PICKING", "PICKED", "PACKING",
+        "PACKED", "SHIPPING", "INVOICING", "INVOICED", "CREDITED", "COMPLETED", "VOIDED",
+    ),
+]  # fmt: skip
+OrderState = Annotated[
+    str | None,
+    _one_of("NOT AVAILABLE", "DRAFT", "AUTHORISED", "VOIDED", "AUTH_NO_ALLOC", "FULFILLED", "CLOSED"),
+]
+DocumentStatus = Annotated[str | None, _one_of("NOT AVAILABLE", "DRAFT", "AUTHORISED", "VOIDED", "PAID")]
+StepStatus = Annotated[str | None, _one_of("NOT AVAILABLE", "DRAFT", "AUTHORISED", "PARTIALLY AUTHORISED", "VOIDED")]
+
+
+class Record(BaseModel):
+    """Unknown fields are let through here and counted by the loader."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class TopRecord(Record):
+    """A record that becomes one row; ``key_fields`` name it."""
+
+    key_fields: ClassVar[tuple[str, ...]] = ("ID",)
+    changed_field: ClassVar[str | None] = None
+
+
+class Me(TopRecord):
+    """Cin7: GET me."""
+
+    key_fields = ("Company",)
+    Company: Key
+    Currency: Key
+    TimeZone: Text = None
+    TaxCalculationMethod: Text = None
+    LockDate: Day = None
+    OpeningBalanceDate: Day = None
+
+
+class Bin(Record):
+    ID: GuidRef = None
+    Name: Text = None
+    IsDeprecated: Flag = Field(None, validation_alias=AliasChoices("IsDeprecated", "Deprecated"))
+    IsStaging: Flag = None
+
+
+class Location(TopRecord):
+    """Cin7: GET ref/location; a bin is listed as a row of its own as well, with a parent."""
+
+    ID: Guid
+    Name: Key
+    IsDefault: Flag = None
+    IsDeprecated: Flag = Field(None, validation_alias=AliasChoices("IsDeprecated", "Deprecated"))
+    Bins: list[Bin] | None = None
+    FixedAssetsLocation: Flag = None
+    ParentID: GuidRef = None
+    ParentName: Text = None
+    IsShopfloor: Flag = Field(None, validation_alias=AliasChoices("IsShopfloor", "IsShopFloor"))
+    IsCoMan: Flag = None
+    IsStaging: Flag = None
+
+
+class Category(TopRecord):
+    """Cin7: GET ref/category."""
+
+    ID: Guid
+    Name: Key
+
+
+class Brand(TopRecord):
+    """Cin7: GET ref/brand."""
+
+    ID: Guid
+    Name: Key
+
+
+class PriceTier(TopRecord):
+    """Cin7: GET ref/priceTier."""
+
+    key_fields = ("Code",)
+    Code: int
+    Name: Text = None
+
+
+class Component(Record):
+    ComponentProductID: GuidRef = None
+    ProductCode: Text = None
+    Name: Text = None
+    Quantity: Number = None
+    WastagePercent: Number = None
+    WastageQuantity: Number = None
+
+
+class ServiceComponent(Record):
+    ComponentProductID: GuidRef = None
+    Name: Text = None
+    Quantity: Number = None
+
+
+class Attachment(Record):
+    ID: GuidRef = None
+    ContentType: Text = None
+    FileName: Text = None
+    DownloadUrl: Text = None
+
+
+class Product(TopRecord):
+    """Cin7: GET product with IncludeDeprecated, IncludeBOM and IncludeAttachments."""
+
+    changed_field = "LastModifiedOn"
+    ID: Guid
+    SKU: Key
+    Name: Text = None
+    Category: Text = None
+    Brand: Text = None
+    Type: Text = None
+    Status: Text = None
+    Sellable: Flag = None
+    DropShipMode: Text = None
+    UOM: Text = None
+    Barcode: Text = None
+    PriceTier1: Number = None
+    PriceTier2: Number = None
+    PriceTier3: Number = None
+    PriceTier4: Number = None
+    PriceTier5: Number = None
+    PriceTier6: Number = None
+    PriceTier7: Number = None
+    PriceTier8: Number = None
+    PriceTier9: Number = None
+    PriceTier10: Number = None
+    ShortDescription: Text = None
+    Description: Text = None
+    Tags: Text = None
+    AdditionalAttribute1: Text = None
+    AdditionalAttribute2: Text = None
+    AdditionalAttribute3: Text = None
+    AdditionalAttribute4: Text = None
+    AdditionalAttribute5: Text = None
+    AdditionalAttribute6: Text = None
+    AdditionalAttribute7: Text = None
+    AdditionalAttribute8: Text = None
+    AdditionalAttribute9: Text = None
+    AdditionalAttribute10: Text = None
+    BillOfMaterial: Flag = None
+    AutoAssembly: Flag = None
+    QuantityToProduce: Number = None
+    BillOfMaterialsProducts: list[Component] | None = None
+    BillOfMaterialsServices: list[ServiceComponent] | None = None
+    Attachments: list[Attachment] | None = None
+    LastModifiedOn: Moment = None
+
+
+class Variant(Record):
+    ID: GuidRef = None
+    SKU: Text = None
+    Name: Text = None
+    Option1: Text = None
+    Option2: Text = None
+    Option3: Text = None
+
+
+class ProductFamily(TopRecord):
+    """Cin7: GET productFamily; the only link from a variant to its family."""
+
+    changed_field = "LastModifiedOn"
+    ID: Guid
+    SKU: Text = None
+    Name: Text = None
+    Products: list[Variant] | None = None
+    Option1Name: Text = None
+    Option2Name: Text = None
+    Option3Name: Text = None
+    LastModifiedOn: Moment = None
+
+
+class Contact(Record):
+    ID: GuidRef = None
+    Name: Text = None
+    Email: Text = None
+    Phone: Text = None
+    MobilePhone: Text = None
+    Default: Flag = None
+    MarketingConsent: Whole = None
+    IncludeInEmail: Flag = None
+
+
+class Address(Record):
+    ID: GuidRef = None
+    Type: Text = None
+    DefaultForType: Flag = None
+    Line1: Text = None
+    Line2: Text = None
+    City: Text = None
+    State: Text = None
+    Postcode: Text = None
+    Country: Text = None
+
+
+class Customer(TopRecord):
+    """Cin7: GET customer with IncludeDeprecated; e-mail and consent belong to its contacts."""
+
+    changed_field = "LastModifiedOn"
+    ID: Guid
+    Name: Text = None
+    DisplayName: Text = None
+    Currency: Text = None
+    PriceTier: Text = None
+    Tags: Text = None
+    Status: Text = None
+    CustomerParentID: GuidRef = None
+    LastModifiedOn: Moment = None
+    Contacts: list[Contact] | None = None
+    Addresses: list[Address] | None = None
+
+
+class SaleHeader(TopRecord):
+    """Cin7: one row of GET saleList; no lines, no e-mail."""
+
+    key_fields = ("SaleID",)
+    changed_field = "Updated"
+    SaleID: Guid
+    OrderNumber: Text = None
+    Status: SaleStatus = None
+    OrderDate: Day = None
+    InvoiceDate: Day = None
+    Customer: Text = None
+    CustomerID: GuidRef = None
+    InvoiceNumber: Text = None
+    InvoiceAmount: Number = None
+    PaidAmount: Number = None
+    SaleInvoicesTotalAmount: Number = None
+    BaseCurrency: Text = None
+    CustomerCurrency: Text = None
+    CreditNoteNumber: Text = None
+    Updated: Annotated[datetime, BeforeValidator(_moment)]
+    QuoteStatus: Text = None
+    OrderStatus: OrderState = None
+    CombinedPickingStatus: Text = None
+    CombinedPackingStatus: Text = None
+    CombinedShippingStatus: Text = None
+    CombinedInvoiceStatus: Text = None
+    CombinedPaymentStatus: Text = None
+    CreditNoteStatus: Text = None
+    FulFilmentStatus: Text = Field(
+        None, validation_alias=AliasChoices("FulFilmentStatus", "FulfilmentStatus", "FulfillmentStatus")
+    )
+    Type: Text = None
+    SourceChannel: Text = None
+    ExternalID: Text = None
+    OrderLocationID: GuidRef = None
+
+
+class CreditNoteHeader(TopRecord):
+    """Cin7: one row of GET saleCreditNoteList; finds the notes that belong to no listed sale."""
+
+    key_fields = ("SaleID", "CreditNoteNumber")
+    changed_field = "Updated"
+    SaleID: Guid
+    CreditNoteNumber: Annotated[str, BeforeValidator(lambda value: _text(value) or "")] = ""
+    Status: Text = None
+    CreditNoteStatus: Text = None
+    RestockStatus: Text = None
+    Customer: Text = None
+    CustomerID: GuidRef = None
+    BaseCurrency: Text = None
+    CustomerCurrency: Text = None
+    InvoiceDate: Day = None
+    OrderDate: Day = None
+    Updated: Annotated[datetime, BeforeValidator(_moment)]
+    Type: Text = None
+
+
+class Line(Record):
+    ProductID: GuidRef = None
+    SKU: Text = None
+    Name: Text = None
+    Quantity: Number = None
+    Price: Number = None
+    Discount: Number = None
+    Tax: Number = None
+    Total: Number = None
+    DropShip: Flag = None
+    Backorder: Flag = None
+    BackorderQuantity: Number = None
+
+
+class Charge(Record):
+    Description: Text = None
+    Quantity: Number = None
+    Price: Number = None
+    Discount: Number = None
+    Tax: Number = None
+    Total: Number = None
+
+
+class SaleOrder(Record):
+    SaleOrderNumber: Text = None
+    Status: OrderState = None
+    Lines: list[Line] | None = None
+    AdditionalCharges: list[Charge] | None = None
+    TotalBeforeTax: Number = None
+    Tax: Number = None
+    Total: Number = None
+
+
+class PickLine(Record):
+    ProductID: GuidRef = None
+    SKU: Text = None
+    Location: Text = None
+    LocationID: GuidRef = None
+    Quantity: Number = None
+    BatchSN: Text = None
+    ExpiryDate: Day = None
+
+
+class PickTask(Record):
+    Status: StepStatus = None
+    Lines: list[PickLine] | None = None
+
+
+class PackTask(Record):
+    Status: StepStatus = None
+
+
+class ShipLine(Record):
+    ID: GuidRef = None
+    ShipmentDate: Day = None
+    Carrier: Text = None
+    Boxes: Text = None
+    TrackingNumber: Text = None
+    TrackingURL: Text = Field(None, validation_alias=AliasChoices("TrackingURL", "TrackingUrl"))
+    IsShipped: Flag = None
+
+
+class ShipTask(Record):
+    Status: StepStatus = None
+    Lines: list[ShipLine] | None = None
+
+
+class Fulfilment(Record):
+    TaskID: GuidRef = None
+    FulfillmentNumber: Whole = Field(None, validation_alias=AliasChoices("FulfillmentNumber", "FulfilmentNumber"))
+    LinkedInvoiceNumber: Text = None
+    FulFilmentStatus: Text = Field(
+        None, validation_alias=AliasChoices("FulFilmentStatus", "FulfilmentStatus", "FulfillmentStatus")
+    )
+    Pick: PickTask | None = None
+    Pack: PackTask | None = None
+    Ship: ShipTask | None = None
+
+
+class Invoice(Record):
+    TaskID: GuidRef = None
+    InvoiceNumber: Text = None
+    Status: DocumentStatus = None
+    InvoiceDate: Day = None
+    CurrencyConversionRate: Rate = None
+    Lines: list[Line] | None = None
+    AdditionalCharges: list[Charge] | None = None
+    TotalBeforeTax: Number = None
+    Tax: Number = None
+    Total: Number = None
+    Paid: Number = None
+
+
+class CreditNote(Record):
+    TaskID: GuidRef = None
+    CreditNoteInvoiceNumber: Text = None
+    CreditNoteNumber: Text = None
+    Status: DocumentStatus = None
+    CreditNoteDate: Day = None
+    CreditNoteConversionRate: Rate = None
+    Lines: list[Line] | None = None
+    AdditionalCharges: list[Charge] | None = None
+    Restock: list[PickLine] | None = None
+    TotalBeforeTax: Number = None
+    Tax: Number = None
+    Total: Number = None
+
+
+class Sale(TopRecord):
+    """Cin7: GET sale?ID=, one sale with all its documents."""
+
+    ID: Guid
+    Customer: Text = None
+    CustomerID: GuidRef = None
+    Contact: Text = None
+    Phone: Text = None
+    Email: Text = None
+    BillingAddress: Address | None = None
+    ShippingAddress: Address | None = None
+    BaseCurrency: Text = None
+    CustomerCurrency: Text = None
+    CurrencyRate: Rate = None
+    TaxCalculation: Text = None
+    PriceTier: Text = None
+    Location: Text = None
+    SaleOrderDate: Day = None
+    LastModifiedOn: Moment = None
+    CustomerReference: Text = None
+    Status: SaleStatus = None
+    ServiceOnly: Flag = None
+    Type: Text = None
+    SourceChannel: Text = None
+    Order: SaleOrder | None = None
+    Fulfilments: list[Fulfilment] | None = None
+    Invoices: list[Invoice] | None = None
+    CreditNotes: list[CreditNote] | None = None
+
+
+class SaleCreditNotes(TopRecord):
+    """Cin7: GET sale/creditnote?SaleID=, all credit notes of one sale id."""
+
+    key_fields = ("SaleID",)
+    SaleID: Guid
+    CreditNotes: list[CreditNote] | None = None
+
+
+class AvailabilityRow(TopRecord):
+    """Cin7: one row of GET ref/productavailability: product × location × bin × batch; units, never money."""
+
+    key_fields = ("ID", "Location", "Bin", "Batch", "ExpiryDate")
+    ID: Guid
+    SKU: Key
+    Name: Text = None
+    Location: Text = None
+    Bin: Text = None
+    Batch: Text = None
+    ExpiryDate: Day = None
+    OnHand: Annotated[Decimal, BeforeValidator(lambda value: _decimal(value) or Decimal(0))] = Decimal(0)
+    Allocated: Annotated[Decimal, BeforeValidator(lambda value: _decimal(value) or Decimal(0))] = Decimal(0)
+    Available: Number = None
+    OnOrder: Number = None
+    InTransit: Number = None
+    NextDeliveryDate: Day = None
+
+
+_TYPES: dict[type, str] = {
+    str: "VARCHAR",
+    int: "INTEGER",
+    bool: "BOOLEAN",
+    Decimal: "DECIMAL(18,4)",
+    datetime: "TIMESTAMP",
+    date: "DATE",
+}
+
+
+def duckdb_columns(model: type[Record]) -> dict[str, str]:
+    """Column name to DuckDB type for each field of a model, nested records as STRUCT, lists as arrays."""
+    return {name: _duckdb_type(info.annotation, info.metadata) for name, info in model.model_fields.items()}
+
+
+def _duckdb_type(annotation: Any, metadata: list[Any] | None = None) -> str:
+    stated = [item for item in metadata or [] if isinstance(item, str)]
+    if stated:
+        return stated[0]
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        inner, *extra = get_args(annotation)
+        return _duckdb_type(inner, extra)
+    if origin in (Union, types.UnionType):
+        return _duckdb_type(next(part for part in get_args(annotation) if part is not type(None)))
+    if origin is list:
+        return _duckdb_type(get_args(annotation)[0]) + "[]"
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        parts = ", ".join(f'"{name}" {kind}' for name, kind in duckdb_columns(annotation).items())
+        return f"STRUCT({parts})"
+    return _TYPES[annotation]

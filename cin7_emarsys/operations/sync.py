@@ -1,0 +1,111 @@
+"""Running a Dagster job from the command line, in this process, on the instance the UI shows.
+
+What belongs here: starting the run, and gathering what its assets and checks reported. What does not: the work itself
+(assets), the lock and the healing of dead runs (``runs.py``), and printing (``cli.py``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dagster import AssetCheckSeverity, DagsterEvent, DagsterEventType, DagsterInstance
+
+from cin7_emarsys.operations import runs
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """One asset check as evaluated: ``sentence`` says what to do; ``blocking`` ones stop what depends on them."""
+
+    asset: str
+    name: str
+    passed: bool
+    severity: str
+    sentence: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass
+class SyncOutcome:
+    """What one run did: figures by asset key, checks, and (when it failed) the steps with their errors."""
+
+    job: str
+    run_id: str
+    ok: bool = False
+    assets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    checks: list[CheckOutcome] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed_checks(self) -> list[CheckOutcome]:
+        return [check for check in self.checks if not check.passed]
+
+
+@contextmanager
+def instance() -> Iterator[DagsterInstance]:
+    """The project's Dagster instance: ``DAGSTER_HOME`` if set, else the folder with ``dagster.yaml`` one stands in."""
+    if os.environ.get("DAGSTER_HOME"):
+        opened = DagsterInstance.get()
+    else:
+        if not Path("dagster.yaml").exists():
+            raise runs.CannotRun("there is no dagster.yaml here; run this in the project's folder, or set DAGSTER_HOME")
+        Path("var/dagster").mkdir(parents=True, exist_ok=True)
+        opened = DagsterInstance.from_config(".")
+    with opened:
+        yield opened
+
+
+def sync(job: str, *, full: bool = False, dry_run: bool = False) -> SyncOutcome:
+    """Runs one job to its end in this process. The run shows in the UI like any other.
+
+    ``full`` reads everything anew; ``dry_run`` works out what would be sent and sends nothing.
+    """
+    from cin7_emarsys.definitions import defs, run_config
+
+    definition = defs.resolve_job_def(job)
+    with instance() as opened:
+        runs.heal_dead_runs(opened)
+        result = definition.execute_in_process(
+            instance=opened,
+            run_config=run_config(job, full=full, dry_run=dry_run, quiet=True),
+            tags=runs.run_tags(),
+            raise_on_error=False,
+        )
+    outcome = SyncOutcome(job, result.run_id, result.success)
+    for event in result.all_events:
+        _gather(outcome, event)
+    return outcome
+
+
+def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: getattr(value, "value", value) for name, value in metadata.items()}
+
+
+def _gather(outcome: SyncOutcome, event: DagsterEvent) -> None:
+    if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key:
+        materialization = event.step_materialization_data.materialization
+        outcome.assets[event.asset_key.to_user_string()] = _plain(materialization.metadata)
+    elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+        check = event.asset_check_evaluation_data
+        outcome.checks.append(
+            CheckOutcome(
+                asset=check.asset_key.to_user_string(),
+                name=check.check_name,
+                passed=check.passed,
+                severity="ERROR" if check.severity == AssetCheckSeverity.ERROR else "WARN",
+                sentence=check.description or "",
+                metadata=_plain(check.metadata),
+            )
+        )
+    elif event.event_type == DagsterEventType.STEP_FAILURE:
+        error = event.step_failure_data.error
+        while error and error.cause:  # the innermost one says what is wrong; the outer ones say where in Dagster
+            error = error.cause
+        outcome.errors[event.step_key or "run"] = error.message.strip() if error else "failed"
+    elif event.event_type == DagsterEventType.PIPELINE_FAILURE and not outcome.errors:
+        outcome.errors["run"] = event.message or "failed"

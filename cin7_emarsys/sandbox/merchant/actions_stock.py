@@ -1,0 +1,247 @@
+"""Actions on stock and products: receive, adjust, transfer, hold; price, title, rename, deprecate, new product."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from cin7_emarsys.sandbox.merchant.catalogue import tiers
+from cin7_emarsys.sandbox.merchant.deal import Action, Deal, Result, number
+from cin7_emarsys.sandbox.merchant.model import ZERO, Component, Lot, Product
+from cin7_emarsys.sandbox.merchant.places import LOCATIONS, location_number
+from cin7_emarsys.sandbox.merchant.truth import Hold
+
+
+def _told(deal: Deal, product: Product, **more: Any) -> Result:
+    return {"sku": product.sku, "product_id": product.id, **more}
+
+
+def _lot(deal: Deal, product: Product, location: int, bin_name: str | None, batch: str | None) -> Lot:
+    """The lot of that bin and batch; without a bin the product's home there."""
+    found = [
+        lot
+        for lot in deal.m.book.of(product.n)
+        if lot.location == location and lot.bin == bin_name and (batch is None or lot.batch == batch)
+    ]
+    if bin_name is None and batch is None:
+        return deal.m.book.home(product.n, location)
+    if bin_name is not None and bin_name not in deal.m.places[location].bins:
+        raise ValueError(f"{LOCATIONS[location]} has no bin {bin_name!r}")
+    return found[0] if found else Lot(location, bin_name, batch)
+
+
+def receive(
+    deal: Deal,
+    *,
+    sku: str | None = None,
+    quantity: Any = 10,
+    location: str = LOCATIONS[0],
+    bin: str | None = None,
+    batch: str | None = None,
+    expiry: str | None = None,
+) -> Result:
+    """Goods come in; without a SKU the first sold-out best seller is restocked. `expiry` is a date (YYYY-MM-DD)."""
+    product = deal.m.catalogue.find(sku) if sku is not None else _sold_out(deal)
+    if not product.is_stock:
+        raise ValueError(f"{product.sku} is not a stock product")
+    place, units = location_number(location), number(quantity, "quantity")
+    if units <= 0:
+        raise ValueError("'quantity' is above 0")
+    if batch is not None or expiry is not None:
+        day = date.fromisoformat(expiry) if expiry else None
+        lot = Lot(place, bin or deal.m.book.home(product.n, place).bin, batch or "B-NEW", day)
+    else:
+        lot = _lot(deal, product, place, bin, None)
+    row = deal.m.book.change(product.n, lot, on_hand=units)
+    row.on_order = max(ZERO, row.on_order - units)
+    row.due = row.due if row.on_order else None
+    return _told(deal, product, quantity=float(units), location=location, bin=lot.bin, batch=lot.batch)
+
+
+def _sold_out(deal: Deal) -> Product:
+    for n in deal.m.catalogue.popular:
+        product = deal.m.products[n]
+        if product.status == "Active" and deal.m.sellable_truth(n) == 0:
+            return product
+    return deal.product(None)
+
+
+def adjust(
+    deal: Deal,
+    *,
+    sku: str | None = None,
+    delta: Any = -1,
+    location: str = LOCATIONS[0],
+    bin: str | None = None,
+    batch: str | None = None,
+) -> Result:
+    """A stock adjustment of one lot; it cannot take more than is there and not picked."""
+    product, place, units = deal.product(sku), location_number(location), number(delta, "delta")
+    lot = _lot(deal, product, place, bin, batch)
+    _enough(deal, product, lot, -units)
+    deal.m.book.change(product.n, lot, on_hand=units)
+    return _told(deal, product, delta=float(units), location=location, bin=lot.bin)
+
+
+def _enough(deal: Deal, product: Product, lot: Lot, units: Decimal) -> None:
+    row = deal.m.book.of(product.n).get(lot)
+    left = row.on_hand - row.picked if row else ZERO
+    if units > max(ZERO, left):
+        where = f"{LOCATIONS[lot.location]}{f' {lot.bin}' if lot.bin else ''}"
+        raise ValueError(f"only {left} unpicked units of {product.sku} lie in {where}")
+
+
+def transfer(
+    deal: Deal,
+    *,
+    sku: str | None = None,
+    quantity: Any = None,
+    source: str = LOCATIONS[0],
+    to: str = LOCATIONS[2],
+    bin: str | None = None,
+    to_bin: str | None = None,
+) -> Result:
+    """Moves units between locations or bins; without a quantity all that lie there unpicked. "from" may be written for
+    "source". Units that are allocated and not picked may be moved."""
+    product, place = deal.product(sku), location_number(source)
+    lot = _lot(deal, product, place, bin, None)
+    row = deal.m.book.of(product.n).get(lot)
+    units = number(quantity, "quantity") if quantity is not None else (row.on_hand - row.picked if row else ZERO)
+    if units <= 0:
+        raise ValueError(f"there is nothing of {product.sku} to move")
+    _enough(deal, product, lot, units)
+    target = location_number(to)
+    if to_bin is not None and to_bin not in deal.m.places[target].bins:
+        raise ValueError(f"{LOCATIONS[target]} has no bin {to_bin!r}")
+    home = deal.m.book.home(product.n, target)
+    there = Lot(target, to_bin or home.bin, lot.batch, lot.expiry)
+    deal.m.book.change(product.n, lot, on_hand=-units)
+    deal.m.book.change(product.n, there, on_hand=units)
+    return _told(deal, product, quantity=float(units), source=LOCATIONS[place], bin=lot.bin, to=LOCATIONS[target],
+                 to_bin=there.bin)  # fmt: skip
+
+
+def hold(deal: Deal, *, sku: str | None = None, quantity: Any = 5, tier: str = "Wholesale") -> Result:
+    """The merchant sets units aside for a price tier, in its own book; Cin7 knows nothing of it."""
+    product = deal.product(sku, int(number(quantity, "quantity")) if sku is None else 0)
+    made = Hold(len(deal.m.holds), product.n, number(quantity, "quantity"), tier)
+    deal.m.holds.append(made)
+    deal.m.book.touched.add(product.n)
+    return _told(deal, product, hold=made.n, quantity=float(made.quantity), tier=tier)
+
+
+def release_hold(deal: Deal, *, hold: int | None = None) -> Result:
+    """Ends a hold; without a number the last one that still holds something."""
+    found = [h for h in deal.m.holds if (h.left > 0 if hold is None else h.n == hold)]
+    if not found:
+        raise ValueError("there is no such hold")
+    found[-1].quantity = ZERO
+    deal.m.book.touched.add(found[-1].product)
+    return _told(deal, deal.m.products[found[-1].product], hold=found[-1].n)
+
+
+def _touch(deal: Deal, product: Product, bump: bool = True) -> None:
+    """Stamps a change of the product and of its family."""
+    if bump:
+        product.modified = deal.m.now()
+        if product.family is not None:
+            deal.m.catalogue.families[product.family].modified = product.modified
+    deal.m.book.touched.add(product.n)
+
+
+def price(deal: Deal, *, sku: str | None = None, price: Any = None, tier: int = 1, bump: bool = True) -> Result:
+    """A new price in one tier (1–10); without one, 10 % more. `bump` false leaves LastModifiedOn as it is."""
+    product = deal.product(sku)
+    old = product.prices[tier - 1]
+    new = number(price, "price") if price is not None else (old * Decimal("1.1")).quantize(Decimal("0.01"))
+    product.prices = (*product.prices[: tier - 1], new, *product.prices[tier:])
+    _touch(deal, product, bump)
+    return _told(deal, product, old=float(old), price=float(new), tier=tier)
+
+
+def title(deal: Deal, *, sku: str | None = None, title: str | None = None, bump: bool = True) -> Result:
+    product = deal.product(sku)
+    old, product.name = product.name, title or f"{product.name} (new)"
+    _touch(deal, product)
+    return _told(deal, product, old=old, title=product.name)
+
+
+def rename(deal: Deal, *, sku: str | None = None, to: str | None = None) -> Result:
+    """A new SKU for the same product id."""
+    product = deal.product(sku)
+    old = product.sku
+    deal.m.catalogue.rename(product, to or f"{old.strip()}-NEW")
+    _touch(deal, product)
+    return _told(deal, product, old=old)
+
+
+def deprecate(deal: Deal, *, sku: str | None = None) -> Result:
+    product = deal.product(sku)
+    product.status = "Deprecated"
+    _touch(deal, product)
+    return _told(deal, product, status=product.status)
+
+
+def reactivate(deal: Deal, *, sku: str | None = None) -> Result:
+    """Makes a deprecated product active again; without a SKU the first one there is."""
+    gone = next((p for p in deal.m.products if p.status == "Deprecated"), None)
+    if sku is None and gone is None:
+        raise ValueError("no product is deprecated")
+    product = deal.m.catalogue.find(sku) if sku is not None else gone
+    if product is None:
+        raise ValueError("no product is deprecated")
+    product.status = "Active"
+    _touch(deal, product)
+    return _told(deal, product, status=product.status)
+
+
+def sellable(deal: Deal, *, sku: str | None = None, sellable: bool = False) -> Result:
+    """Sets the flag "I am selling this product"."""
+    product = deal.product(sku)
+    product.sellable = sellable
+    _touch(deal, product)
+    return _told(deal, product, sellable=sellable)
+
+
+def new_product(
+    deal: Deal,
+    *,
+    sku: str | None = None,
+    title: str | None = None,
+    price: Any = 19.95,
+    quantity: Any = 0,
+    type: str = "Stock",
+    category: str = "Gifts",
+    brand: str | None = "Altair",
+    components: list[dict[str, Any]] | None = None,
+    image: bool = True,
+) -> Result:
+    """A new product with `quantity` on its shelf; with `components` ([{"sku", "quantity"}]) a kit."""
+    code = sku or f"NEW-{len(deal.m.products):05d}"
+    if code.strip().lower() in deal.m.catalogue.by_sku:
+        raise ValueError(f"SKU {code!r} exists already")
+    parts = tuple(
+        Component(deal.m.catalogue.find(part["sku"]).n, number(part.get("quantity", 1), "quantity"))
+        for part in components or []
+    )
+    retail, now = number(price, "price"), deal.m.now()
+    product = deal.m.catalogue.add(
+        code, title or f"New product {code}", type=type, prices=tiers(retail), cost=retail * Decimal("0.4"),
+        category=category, brand=brand, components=parts, auto_assembly=bool(parts), created=now, modified=now,
+        attachments=(("image/jpeg", "new.jpg"),) if image else (),
+    )  # fmt: skip
+    deal.m.learn_kit(product)
+    units = number(quantity, "quantity")
+    if units and product.is_stock:
+        deal.m.book.change(product.n, deal.m.book.home(product.n, 0), on_hand=units)
+        deal.m.catalogue.popular.append(product.n)
+    deal.m.book.touched.add(product.n)
+    return _told(deal, product, title=product.name, price=float(retail), quantity=float(units))
+
+
+ACTIONS: dict[str, Action] = {
+    f.__name__: f
+    for f in (
+        receive, adjust, transfer, hold, release_hold, price, title, rename, deprecate, reactivate, sellable,
+        new_product,
+    )
+}  # fmt: skip

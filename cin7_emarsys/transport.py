@@ -1,0 +1,350 @@
+"""Speaking HTTP to a vendor; the one import of httpx.
+
+What belongs here: Retry(RateLimit(HTTP)), the classes of error, redaction, tokens, the vendor's clock. What does not:
+what a vendor's answer means beyond that (the clients), and the shared window itself (``rate.py``).
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+from pydantic import SecretStr
+
+from cin7_emarsys.rate import RateWindow
+
+_EMAIL = re.compile(r"[^\s\"'<>=&/?,;:]+(?:@|%40)[^\s\"'<>=&/?,;]+")
+_SECRET = re.compile(r"(?i)((?:token|secret|password|applicationkey|accountid|authorization)[\"'=:\s]+)[^\s\"'&,;}]+")
+_EXCERPT = 200
+
+
+def redact(text: str) -> str:
+    """The text without e-mail addresses and without values that look like credentials."""
+    return _SECRET.sub(r"\1(hidden)", _EMAIL.sub("(address)", text))
+
+
+class TransportError(Exception):
+    """A call that did not end well. The text says what was asked, what came, and what to do; it carries no secret.
+
+    ``sent`` tells whether the request may have reached the vendor.
+    """
+
+    advice = ""
+
+    def __init__(
+        self,
+        vendor: str,
+        method: str,
+        path: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        sent: bool = True,
+        body: str = "",
+    ) -> None:
+        self.vendor, self.method, self.path, self.status, self.sent = vendor, method, redact(path), status, sent
+        self.detail = redact(detail)
+        self.body = redact(body)[:2000]
+        said = f" – {redact(body)[:_EXCERPT].strip()}" if body else ""
+        super().__init__(
+            f"{vendor}: {method} {self.path}: {self.detail}{said}" + (f". {self.advice}" if self.advice else "")
+        )
+
+
+class Transient(TransportError):
+    """The vendor has trouble (5xx), or the connection broke, on a request that may be repeated."""
+
+    advice = "It was repeated without success; run again later, what was read or sent so far is kept"
+
+
+class Permanent(TransportError):
+    """The vendor refuses this request and will refuse it again."""
+
+
+class AuthFailed(Permanent):
+    """The credentials are not accepted."""
+
+    advice = "Check the credentials in the environment or .env, then `cin7-emarsys doctor`"
+
+
+class PermissionMissing(Permanent):
+    """The credentials are good and lack a permission for this call."""
+
+    advice = "Switch the permission on for this API credential, then `cin7-emarsys doctor`"
+
+
+class NotJson(TransportError):
+    """An answer that should be JSON is not (an HTML page, a truncated body)."""
+
+
+class RefusedBeforeSend(TransportError):
+    """No connection: certainly nothing reached the vendor."""
+
+    advice = "Check the address and the network"
+
+
+class UnknownAfterSend(TransportError):
+    """The request left and no trustworthy answer came: it may have been applied, or not."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came: status, headers (any letter case), body, the vendor's time, and how long it took in seconds."""
+
+    vendor: str
+    method: str
+    path: str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    at: datetime
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON, whatever its content type says. Raises `NotJson`."""
+        try:
+            return jsonlib.loads(self.content)
+        except ValueError:
+            size = f"{len(self.content)} bytes that are not JSON (HTTP {self.status})"
+            raise NotJson(
+                self.vendor, self.method, self.path, f"got {size}", status=self.status, body=self.text[:_EXCERPT]
+            ) from None
+
+
+class OAuth2:
+    """Client credentials: one token for all threads, renewed a minute before it ends and once when it is refused."""
+
+    def __init__(self, vendor: str, token_url: str, client_id: SecretStr, client_secret: SecretStr) -> None:
+        self._vendor, self._url, self._id, self._secret = vendor, token_url, client_id, client_secret
+        self._lock = threading.Lock()
+        self._token: str | None = None
+        self._ends = 0.0
+
+    def header(self, client: httpx.Client) -> str:
+        with self._lock:
+            if self._token is None or time.monotonic() >= self._ends:
+                self._token, lasts = self._fetch(client)
+                self._ends = time.monotonic() + max(lasts - 60, lasts / 2)
+            return f"Bearer {self._token}"
+
+    def refused(self, header: str) -> None:
+        """Forgets the token, unless another thread has renewed it meanwhile."""
+        with self._lock:
+            if header == f"Bearer {self._token}":
+                self._token = None
+
+    def _fetch(self, client: httpx.Client) -> tuple[str, float]:
+        path = httpx.URL(self._url).path
+        try:
+            answer = client.post(
+                self._url,
+                data={"grant_type": "client_credentials"},
+                auth=(self._id.get_secret_value(), self._secret.get_secret_value()),
+                headers={"Accept": "application/json"},
+            )
+        except httpx.TransportError as error:
+            raise RefusedBeforeSend(
+                self._vendor, "POST", path, f"no token: {type(error).__name__}", sent=False
+            ) from None
+        if 400 <= answer.status_code < 500 and answer.status_code != 429:
+            raise AuthFailed(
+                self._vendor,
+                "POST",
+                path,
+                f"no token: HTTP {answer.status_code}",
+                status=answer.status_code,
+                sent=False,
+            )
+        try:
+            body = answer.json()
+            return str(body["access_token"]), float(body.get("expires_in", 300))
+        except (ValueError, KeyError, TypeError):
+            raise Transient(
+                self._vendor,
+                "POST",
+                path,
+                f"no token: HTTP {answer.status_code}",
+                status=answer.status_code,
+                sent=False,
+            ) from None
+
+
+class Transport:
+    """Calls to one vendor with one key: paced, repeated where that is safe, and judged.
+
+    ``headers`` go with every call. ``throttled`` says from an answer how long to wait (seconds), or None when it is no
+    throttle; ``check`` raises when a 200 is none. ``slow_down`` gives seconds to wait after a good answer.
+    """
+
+    attempts = 6
+
+    def __init__(
+        self,
+        vendor: str,
+        base_url: str,
+        window: RateWindow,
+        *,
+        headers: Callable[[], Mapping[str, str]] | None = None,
+        token: OAuth2 | None = None,
+        throttled: Callable[[Answer], float | None],
+        slow_down: Callable[[Answer], float | None] | None = None,
+        timeout: float = 60,
+        back_off: float = 1.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.vendor, self.window = vendor, window
+        self._headers, self._token, self._throttled, self._slow_down = headers, token, throttled, slow_down
+        self._back_off, self._sleep = back_off, sleep
+        self._offset = timedelta(0)
+        self.calls = 0
+        self._client = httpx.Client(
+            base_url=base_url.rstrip("/") + "/",
+            timeout=timeout,
+            follow_redirects=False,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def now(self) -> datetime:
+        """The vendor's time (UTC): our clock, corrected by the last `Date` it sent."""
+        return datetime.now(UTC) + self._offset
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        lane: str,
+        repeatable: bool,
+        params: Mapping[str, str | int] | None = None,
+        json: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        check: Callable[[Answer], None] | None = None,
+        on_connecting: Callable[[], None] | None = None,
+    ) -> Answer:
+        """One call, repeated as is safe. Raises a `TransportError`. A throttle is none: it only takes time.
+
+        ``repeatable`` says that the same request twice does no harm. Where it is False, whatever happens after the
+        first byte has left raises `UnknownAfterSend`.
+        """
+        body = content if content is not None else None if json is None else jsonlib.dumps(json).encode()
+        failures = malformed = 0
+        renewed = False
+        while True:
+            try:
+                answer, used = self._once(
+                    method, path, lane, repeatable, params, body, json is not None, headers, on_connecting
+                )
+                wait = self._throttled(answer)
+                if wait is not None and (repeatable or answer.status < 500):  # a 5xx may follow an applied write
+                    self.window.cool_down(wait + random.uniform(0, min(5.0, wait * 0.1)))  # noqa: S311 - jitter
+                    continue
+                if answer.status == 401 and self._token and used and not renewed:
+                    self._token.refused(used)
+                    renewed = True
+                    continue
+                self._judge(answer, repeatable)
+                if check:
+                    check(answer)
+                pause = self._slow_down(answer) if self._slow_down else None
+                if pause:
+                    self.window.cool_down(pause)
+                return answer
+            except NotJson:
+                malformed += 1
+                if not repeatable or malformed > 2:
+                    raise
+                failures = max(failures, malformed)
+            except (Transient, RefusedBeforeSend):
+                failures += 1
+                if failures >= self.attempts:
+                    raise
+            self._sleep(random.uniform(0, min(self._back_off * 2**failures, 60)))  # noqa: S311 - full jitter
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        lane: str,
+        repeatable: bool,
+        params: Mapping[str, str | int] | None,
+        body: bytes | None,
+        is_json: bool,
+        headers: Mapping[str, str] | None,
+        on_connecting: Callable[[], None] | None,
+    ) -> tuple[Answer, str | None]:
+        asked = path + ("?" + urlencode(dict(params)) if params else "")
+        sent = {"Content-Type": "application/json", "Accept": "application/json"} if is_json or body is None else {}
+        sent |= dict(self._headers() if self._headers else {}) | dict(headers or {})
+        used = self._token.header(self._client) if self._token else None
+        if used:
+            sent["Authorization"] = used
+        with self.window.permit(lane):
+            started = time.perf_counter()
+            if on_connecting:
+                on_connecting()
+            self.calls += 1
+            try:
+                got = self._client.request(
+                    method, path.lstrip("/"), params=dict(params) if params else None, content=body, headers=sent
+                )
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+                raise RefusedBeforeSend(
+                    self.vendor, method, asked, f"no connection ({type(error).__name__})", sent=False
+                ) from None
+            except httpx.TransportError as error:
+                kind = Transient if repeatable else UnknownAfterSend
+                raise kind(self.vendor, method, asked, f"the connection broke ({type(error).__name__})") from None
+        moment = self._clock(got.headers.get("Date"))
+        answer = Answer(
+            self.vendor, method, asked, got.status_code, got.headers, got.content, moment, time.perf_counter() - started
+        )
+        return answer, used
+
+    def _clock(self, date: str | None) -> datetime:
+        if date:
+            try:
+                told = parsedate_to_datetime(date)
+            except ValueError:
+                told = None
+            # The header has whole seconds: within one of our own reading there is nothing to correct.
+            if told is not None and abs(told - self.now()) > timedelta(seconds=1.5):
+                self._offset = told - datetime.now(UTC)
+        return self.now()
+
+    def _judge(self, answer: Answer, repeatable: bool) -> None:
+        status = answer.status
+        if 200 <= status < 300:
+            return
+        if 300 <= status < 400:
+            raise self._error(Permanent, answer, f"HTTP {status}, a redirect, which is never followed")
+        if status == 401:
+            raise self._error(AuthFailed, answer, "HTTP 401, the credentials are not accepted")
+        if status == 403:
+            raise self._error(PermissionMissing, answer, "HTTP 403, not allowed")
+        if status >= 500:
+            if repeatable:
+                raise self._error(Transient, answer, f"HTTP {status}")
+            raise self._error(UnknownAfterSend, answer, f"HTTP {status} after it was sent")
+        raise self._error(Permanent, answer, f"HTTP {status}")
+
+    def _error(self, kind: type[TransportError], answer: Answer, detail: str) -> TransportError:
+        return kind(answer.vendor, answer.method, answer.path, detail, status=answer.status, body=answer.text[:2000])

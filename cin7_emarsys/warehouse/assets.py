@@ -1,0 +1,159 @@
+"""The warehouse room in Dagster: one multi-asset for each schema, and the checks on what they wrote.
+
+Belongs here: keys, owners, descriptions, metadata, check results. Does not belong here: SQL, or anything computed.
+"""
+
+# Dagster reads the annotations of its functions, so they must not be postponed.
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AssetSpec,
+    FreshnessPolicy,
+    MaterializeResult,
+    MetadataValue,
+    TableColumn,
+    TableRecord,
+    TableSchema,
+    multi_asset,
+    multi_asset_check,
+)
+
+from cin7_emarsys.settings import SettingsResource
+from cin7_emarsys.warehouse import gates
+from cin7_emarsys.warehouse.factory import Model, build, models
+from cin7_emarsys.warehouse.resource import Warehouse
+
+_MARKETING = {
+    "catalogue", "contacts", "order_events", "sales_lines", "sales_documents", "order_facts", "excluded", "persons",
+    "customer_value", "customer_value_lines",
+}  # fmt: skip
+_READ_NIGHTLY = {"staging.locations", "staging.bins", "staging.families"}
+
+
+def key_of(name: str) -> AssetKey:
+    """`schema.table` as an asset key."""
+    return AssetKey(name.split("."))
+
+
+def _owner(model: Model) -> str:
+    if model.schema == "staging":
+        return "team:data"
+    return "team:marketing" if model.name.split(".")[1] in _MARKETING else "team:operations"
+
+
+def _spec(model: Model) -> AssetSpec:
+    schema = TableSchema(
+        columns=[
+            TableColumn(name, kind, description=model.columns.get(name, "Span in which the row held (UTC)."))
+            for name, kind in model.table_columns.items()
+        ]
+    )
+    return AssetSpec(
+        key_of(model.name),
+        deps=[key_of(read) for read in sorted(model.depends) if not read.startswith("policy.")],
+        description=f"{model.meaning}\n\nOne row: {model.grain.removeprefix('one row per ').removeprefix('one row')}"
+        if model.grain.startswith("one row per ")
+        else model.meaning,
+        group_name=f"warehouse_{model.schema}",
+        owners=[_owner(model)],
+        kinds={"duckdb", "sql"},
+        metadata={"dagster/column_schema": schema, "file": model.file},
+        freshness_policy=FreshnessPolicy.time_window(
+            fail_window=timedelta(hours=30 if model.name in _READ_NIGHTLY else 2)
+        ),
+    )
+
+
+def _schema_assets(schema: str) -> AssetsDefinition:
+    chosen = [model for model in models().values() if model.schema == schema]
+
+    @multi_asset(name=f"warehouse_{schema}", specs=[_spec(model) for model in chosen], can_subset=True)
+    def build_schema(
+        context: AssetExecutionContext, warehouse: Warehouse, settings: SettingsResource
+    ) -> Iterator[MaterializeResult[Any]]:
+        merchant = settings.load().merchant
+        wanted = {".".join(key.path) for key in context.selected_asset_keys}
+        with warehouse.write() as connection:
+            built = build(connection, merchant, wanted)
+        # Only now, after the commit: a roll-back would leave materialisations of what was never written.
+        for table in built:
+            yield MaterializeResult(
+                asset_key=key_of(table.name),
+                metadata={"dagster/row_count": table.rows, "seconds": round(table.seconds, 3)},
+            )
+
+    return build_schema
+
+
+def _result(condition: gates.Condition, asset: str, gate: gates.Gate) -> AssetCheckResult:
+    metadata: dict[str, Any] = {"rows": gate.rows}
+    if gate.rows:
+        metadata["next_step"] = gate.next_step
+    if gate.sample:
+        columns = [TableColumn(name, "string") for name in gate.sample[0]]
+        metadata["sample"] = MetadataValue.table(
+            records=[
+                TableRecord({name: "" if value is None else str(value) for name, value in row.items()})
+                for row in gate.sample
+            ],
+            schema=TableSchema(columns=columns),
+        )
+    return AssetCheckResult(
+        passed=not gate.rows,
+        asset_key=key_of(asset),
+        check_name=condition.name,
+        severity=AssetCheckSeverity.WARN if condition.severity == "warn" else AssetCheckSeverity.ERROR,
+        description=gate.title if gate.rows else "Nothing found.",
+        metadata=metadata,
+    )
+
+
+def _checks(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDefinition:
+    asked = {
+        AssetCheckKey(key_of(asset), condition.name): (asset, condition)
+        for condition in conditions
+        for asset in condition.assets
+    }
+
+    @multi_asset_check(
+        name=name,
+        specs=[
+            AssetCheckSpec(
+                key.name,
+                asset=key.asset_key,
+                description=condition.next_step.split("{")[0].strip(),
+                blocking=condition.blocking,
+            )
+            for key, (_, condition) in asked.items()
+        ],
+        can_subset=True,
+    )
+    def check(context: AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[AssetCheckResult]:
+        with warehouse.read() as connection:
+            results = [
+                _result(asked[key][1], asked[key][0], gates.ask(connection, asked[key][1]))
+                for key in asked
+                if key in context.selected_asset_check_keys
+            ]
+        yield from results
+
+    return check
+
+
+assets: list[AssetsDefinition] = [_schema_assets("staging"), _schema_assets("mart")]
+checks: list[AssetChecksDefinition] = [
+    _checks("warehouse_gates", [condition for condition in gates.conditions() if condition.blocking]),
+    _checks("warehouse_checks", [condition for condition in gates.conditions() if not condition.blocking]),
+    _checks("warehouse_unique_keys", [gates.unique_key(model) for model in models().values()]),
+]

@@ -1,0 +1,7 @@
+-- title: {rows} stock rows whose Available is not OnHand less Allocated
+-- assets: staging.snapshot
+-- severity: warn
+-- next_step: Read the stock again; if it stays, ask Cin7 support, because the figures of these rows contradict each other.
+select SKU, Location, Bin, Batch, OnHand, Allocated, Available
+from raw.availability
+where coalesce(OnHand, 0) - coalesce(Allocated, 0) <> coalesce(Available, 0)

@@ -1,0 +1,7 @@
+-- title: {rows} documents do not match their own totals
+-- assets: mart.documents
+-- severity: warn
+-- next_step: Compare them in Cin7 (a discount or a tax rule read differently); their lines count as they are.
+select document_kind, number, order_number, fault, computed_total, stated_total, difference
+from mart.document_faults
+order by abs(difference) desc nulls last, number

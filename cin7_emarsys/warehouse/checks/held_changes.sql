@@ -1,0 +1,8 @@
+-- title: {rows} changes are held, because they would send many mails at once
+-- assets: mart.held_flips
+-- severity: warn
+-- next_step: Look at them; if they are real: `sync stock --release HOLD --reason "..."`. Everything else is published meanwhile.
+select hold_id, kind, item, was, wanted, reason, held_at
+from mart.held_flips
+where ended_at is null and released_at is null
+order by held_at, item

@@ -1,0 +1,9 @@
+-- title: {rows} products that are sold have no price in the policy's tier
+-- assets: mart.prices
+-- severity: warn
+-- next_step: Enter the price in Cin7; until then the last published price stays, and what never had one is not available.
+select prices.item, prices.price as last_published_price
+from mart.prices as prices
+join staging.products as products on products.product_id = prices.product_id
+where prices.no_price and products.is_active and products.is_sellable
+order by prices.item

@@ -1,0 +1,7 @@
+-- title: {rows} items were sold and are not in the product file
+-- assets: mart.catalogue
+-- next_step: Emarsys joins sales to the product file by item; find the SKU in Cin7 and see why it is left out.
+select lines.item, count(*) as lines
+from mart.sales_lines as lines
+where not exists (from mart.catalogue as listed where listed.item = lines.item)
+group by lines.item

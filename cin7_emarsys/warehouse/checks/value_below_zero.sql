@@ -1,0 +1,9 @@
+-- title: {rows} customers have a lifetime value below zero
+-- assets: mart.customer_value
+-- severity: warn
+-- next_step: Usually a credit note for a sale from before the history, or one entered twice; `customer` shows the statement.
+select persons.customer_id, value.gross, value.refunded, value.ltv, value.refund_count
+from mart.customer_value as value
+join mart.persons as persons on persons.person_id = value.person_id
+where value.ltv < 0
+order by value.ltv

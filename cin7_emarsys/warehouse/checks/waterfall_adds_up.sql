@@ -1,0 +1,12 @@
+-- title: {rows} waterfalls do not add up
+-- assets: mart.ats
+-- next_step: A fault of this program, not of the data: report it with these rows.
+select sku, on_hand, shortfall, kit_build, charged_non_sellable_location, charged_blocked_bin, charged_expired,
+    charged_allocated, charged_open_unallocated, charged_reserved, charged_buffer, charged_fraction, ats
+from mart.ats
+where valid_to is null
+    and (
+        ats < 0
+        or on_hand + shortfall + kit_build - charged_non_sellable_location - charged_blocked_bin - charged_expired
+        - charged_allocated - charged_open_unallocated - charged_reserved - charged_buffer - charged_fraction <> ats
+    )

@@ -1,0 +1,351 @@
+"""Turns the folder `models/<schema>/<name>.sql` into tables, and those into Dagster assets.
+
+Belongs here: reading the files, their order, their types, writing one model into its table, one multi-asset a schema.
+Does not belong here: what a model computes (its SQL says that), and opening the database.
+
+A file is one SELECT below a header of comments: `-- grain:`, `-- key:`, `-- meaning:`, `-- @column name: text` for each
+column, and when it is not simply replaced at each build:
+
+* `-- materialize: history at <time column> [ignoring <column>, ...]`: only rows that changed are written, each with
+  `valid_from` and `valid_to`; a row is open while `valid_to` is null.
+* `-- materialize: append`: rows whose key is not there yet are added; what is there is never touched.
+* `-- feedback: schema.table, ...`: tables read in the state before the build; no dependency of the graph.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from cin7_emarsys.settings import Merchant
+from cin7_emarsys.warehouse import policy
+from cin7_emarsys.warehouse.resource import SCHEMAS
+
+FOLDER = Path(__file__).parent
+EMAIL = re.compile(r"[^\s'\"<>]+@[^\s'\"<>]+")
+_VALIDITY = {"valid_from": "TIMESTAMP", "valid_to": "TIMESTAMP"}
+
+
+class ModelError(Exception):
+    """A model's file is not well-formed, or its SQL failed; the text begins with the file. Addresses are left out."""
+
+    def __init__(self, file: str, problem: object) -> None:
+        self.file = file
+        super().__init__(f"{file}: {EMAIL.sub('(address)', str(problem))}")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One SQL file. `name` is `schema.table`; `columns` are descriptions, `types` what the SELECT yields."""
+
+    name: str
+    file: str
+    sql: str
+    grain: str
+    key: tuple[str, ...]
+    meaning: str
+    columns: Mapping[str, str]
+    materialize: Literal["table", "history", "append"]
+    at: str | None
+    ignoring: frozenset[str]
+    feedback: frozenset[str]
+    depends: frozenset[str]
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def schema(self) -> str:
+        return self.name.split(".")[0]
+
+    @property
+    def table_columns(self) -> dict[str, str]:
+        return {**self.types, **(_VALIDITY if self.materialize == "history" else {})}
+
+
+@dataclass(frozen=True)
+class Built:
+    """What one model's build did: rows in the table afterwards, and seconds."""
+
+    name: str
+    rows: int
+    seconds: float
+
+
+def parse(file: Path, text: str, connection: DuckDBPyConnection) -> Model:
+    """Header and dependencies of one file. Raises `ModelError`."""
+    shown = f"{file.parent.name}/{file.name}"
+    tags: dict[str, str] = {}
+    columns: dict[str, str] = {}
+    lines = text.splitlines()
+    body = next((n for n, line in enumerate(lines) if line.strip() and not line.startswith("--")), len(lines))
+    last: tuple[dict[str, str], str] | None = None
+    for line in lines[:body]:
+        content = line.removeprefix("--").strip()
+        column = re.match(r"@column (\w+): (.+)", content)
+        tag = re.match(r"(grain|key|meaning|materialize|feedback): (.+)", content)
+        if column:
+            if column[1] in columns:
+                raise ModelError(shown, f"column {column[1]} is documented twice")
+            columns[column[1]], last = column[2], (columns, column[1])
+        elif tag:
+            tags[tag[1]], last = tag[2], (tags, tag[1])
+        elif last and content:  # a description that goes on in the next line
+            last[0][last[1]] += " " + content
+    for needed in ("grain", "key", "meaning"):
+        if needed not in tags:
+            raise ModelError(shown, f"the header lacks `-- {needed}:`")
+    how = re.fullmatch(r"(table|append|history at (\w+)(?: ignoring ([\w, ]+))?)", tags.get("materialize", "table"))
+    if not how:
+        raise ModelError(shown, "`-- materialize:` is table, append or history at <column> [ignoring <columns>]")
+    kind: Literal["table", "history", "append"] = "history" if how[2] else "append" if how[1] == "append" else "table"
+    sql = "\n".join(lines[body:]).strip().rstrip(";")
+    feedback = frozenset(_names(tags.get("feedback", "")))
+    read = _tables(shown, sql, connection)
+    if feedback - read:
+        raise ModelError(
+            shown, f"`-- feedback:` names {', '.join(sorted(feedback - read))}, which the SQL does not read"
+        )
+    key = tuple(_names(tags["key"]))
+    if set(key) - set(columns):
+        raise ModelError(shown, f"key column {', '.join(sorted(set(key) - set(columns)))} is not documented")
+    return Model(
+        name=f"{file.parent.name}.{file.stem}",
+        file=shown,
+        sql=sql,
+        grain=tags["grain"],
+        key=key,
+        meaning=tags["meaning"],
+        columns=columns,
+        materialize=kind,
+        at=how[2],
+        ignoring=frozenset({how[2], *_names(how[3] or "")} if how[2] else ()),
+        feedback=feedback,
+        depends=read - feedback,
+    )
+
+
+def load(folder: Path) -> dict[str, Model]:
+    """Every model of the folder in build order, with column types. Raises `ModelError` naming the file."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        parsed = [parse(file, file.read_text(), connection) for file in sorted(folder.glob("*/*.sql"))]
+        ordered = _in_order({model.name: model for model in parsed})
+        for schema in SCHEMAS:
+            connection.execute(f"create schema if not exists {schema}")
+        connection.execute((FOLDER / "sources.sql").read_text())
+        policy.create_empty(connection)
+        prior = (FOLDER / "prior.sql").read_text()
+        connection.execute(prior)
+        stated = {name: _describe(connection, f"from {name}") for name in _created(prior)}
+        typed = {}
+        for model in ordered:
+            typed[model.name] = _typed(model, connection, stated)
+        return typed
+
+
+@cache
+def models() -> Mapping[str, Model]:
+    """The models of this project in build order (read once)."""
+    return load(FOLDER / "models")
+
+
+def build(connection: DuckDBPyConnection, merchant: Merchant, only: Iterable[str] | None = None) -> list[Built]:
+    """Write the policy and the models (all, or those named `schema.table`) in the caller's transaction.
+
+    Nothing is committed here. Raises `ModelError` naming the file that failed.
+    """
+    known = models()
+    wanted = set(known) if only is None else set(only)
+    if wanted - set(known):
+        raise KeyError(f"no such model: {', '.join(sorted(wanted - set(known)))}")
+    policy.write(connection, merchant)
+    with sources(connection):
+        return [_write(connection, model) for model in known.values() if model.name in wanted]
+
+
+@contextmanager
+def sources(connection: DuckDBPyConnection) -> Iterator[None]:
+    """Stand-ins, empty, for the tables that no room has made yet; gone again afterwards."""
+    present = _present(connection)
+    missing = []
+    for schema in SCHEMAS:
+        connection.execute(f"create schema if not exists {schema}")
+    for name, statement in _created((FOLDER / "sources.sql").read_text()).items():
+        if name not in present:
+            connection.execute(statement)
+            missing.append(name)
+    for model in models().values():  # our own: stay, so that a cadence can be the first to build its part of them
+        if model.name not in present:
+            _ensure(connection, model)
+    yield
+    for name in missing:
+        connection.execute(f"drop table {name}")
+
+
+def _write(connection: DuckDBPyConnection, model: Model) -> Built:
+    started = time.perf_counter()
+    try:
+        if model.materialize == "table":
+            connection.execute(f"create or replace table {model.name} as {model.sql}")
+        else:
+            _ensure(connection, model)
+            (_append if model.materialize == "append" else _keep_history)(connection, model)
+        counted = connection.execute(f"select count(*) from {model.name}").fetchone()  # noqa: S608
+    except duckdb.Error as error:
+        raise ModelError(model.file, error) from None  # the chained text could carry an address
+    return Built(model.name, counted[0] if counted else 0, time.perf_counter() - started)
+
+
+def _ensure(connection: DuckDBPyConnection, model: Model) -> None:
+    listed = ", ".join(f'"{name}" {kind}' for name, kind in model.table_columns.items())
+    connection.execute(f"create table if not exists {model.name} ({listed})")
+
+
+def _append(connection: DuckDBPyConnection, model: Model) -> None:
+    same = " and ".join(f'old."{key}" = new."{key}"' for key in model.key)
+    connection.execute(
+        f"insert into {model.name} by name select * from ({model.sql}) as new "  # noqa: S608
+        f"where not exists (from {model.name} as old where {same})"
+    )
+
+
+def _keep_history(connection: DuckDBPyConnection, model: Model) -> None:
+    key = ", ".join(f'"{name}"' for name in model.key)
+    compared = ", ".join(f'"{name}"' for name in model.types if name not in model.ignoring)
+    connection.execute(f"create or replace temp table incoming as {model.sql}")
+    moment = connection.execute(f'select max("{model.at}") from incoming').fetchone()  # noqa: S608
+    at = moment[0] if moment else None
+    if at is None:  # nothing was seen, so nothing is known to have ended
+        connection.execute("drop table incoming")
+        return
+    connection.execute(
+        "create or replace temp table changed as "  # noqa: S608
+        f"select distinct {key} from (select {compared} from incoming "
+        f"except select {compared} from {model.name} where valid_to is null) "
+        f"union select {key} from {model.name} as old where valid_to is null "
+        f"and not exists (from incoming as new where ({_same(model, 'old', 'new')}))"
+    )
+    of_changed = f"exists (from changed where ({_same(model, model.name.split('.')[1], 'changed')}))"
+    connection.execute(  # built again at the same moment: the row is replaced, no empty span is left behind
+        f"delete from {model.name} where valid_to is null and valid_from >= ? and {of_changed}",  # noqa: S608
+        [at],
+    )
+    connection.execute(
+        f"update {model.name} set valid_to = ? where valid_to is null and {of_changed}",  # noqa: S608
+        [at],
+    )
+    connection.execute(
+        f"insert into {model.name} by name select *, ?::timestamp as valid_from, null::timestamp as valid_to "  # noqa: S608
+        f"from incoming where exists (from changed where ({_same(model, 'incoming', 'changed')}))",
+        [at],
+    )
+    connection.execute("drop table incoming")
+    connection.execute("drop table changed")
+
+
+def _same(model: Model, left: str, right: str) -> str:
+    return " and ".join(f'{left}."{key}" = {right}."{key}"' for key in model.key)
+
+
+def _typed(model: Model, connection: DuckDBPyConnection, stated: Mapping[str, dict[str, str]]) -> Model:
+    try:
+        types = _describe(connection, model.sql)
+    except duckdb.Error as error:
+        raise ModelError(model.file, error) from None
+    for name in types:
+        if name not in model.columns:
+            raise ModelError(model.file, f"column {name} is not documented (`-- @column {name}: ...`)")
+    for name in model.columns:
+        if name not in types:
+            raise ModelError(model.file, f"column {name} is documented, and the SELECT does not yield it")
+    absent = model.ignoring - set(types)
+    if absent:
+        raise ModelError(model.file, f"`-- materialize:` names {', '.join(sorted(absent))}, which is not a column")
+    typed = Model(**{**model.__dict__, "types": types})
+    if model.name in stated:
+        if stated[model.name] != typed.table_columns:
+            wrong = dict(set(typed.table_columns.items()) ^ set(stated[model.name].items()))
+            raise ModelError(
+                model.file, f"prior.sql states other columns or types: {', '.join(sorted(wrong)) or 'order'}"
+            )
+    else:
+        _ensure(connection, typed)
+    return typed
+
+
+def _describe(connection: DuckDBPyConnection, sql: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in connection.execute(f"describe {sql}").fetchall()}
+
+
+def _tables(shown: str, sql: str, connection: DuckDBPyConnection) -> frozenset[str]:
+    """Tables that the SELECT reads, as `schema.table`."""
+    row = connection.execute("select json_serialize_sql(?)", [sql]).fetchone()
+    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True, "error_message": "nothing"}
+    if tree["error"]:
+        raise ModelError(shown, tree["error_message"])
+    if len(tree["statements"]) != 1:
+        raise ModelError(shown, "must be one SELECT")
+    found: set[str] = set()
+    _walk(shown, tree["statements"][0], frozenset(), found)
+    return frozenset(found)
+
+
+def _walk(shown: str, node: Any, ctes: frozenset[str], found: set[str]) -> None:
+    if isinstance(node, Sequence) and not isinstance(node, str):
+        for part in node:
+            _walk(shown, part, ctes, found)
+    elif isinstance(node, dict):
+        if "cte_map" in node:
+            ctes = ctes | {entry["key"].lower() for entry in node["cte_map"]["map"]}
+        if node.get("type") == "BASE_TABLE" and not (not node["schema_name"] and node["table_name"].lower() in ctes):
+            if not node["schema_name"]:
+                raise ModelError(shown, f"table {node['table_name']} needs its schema")
+            found.add(f"{node['schema_name']}.{node['table_name']}".lower())
+        for part in node.values():
+            _walk(shown, part, ctes, found)
+
+
+def _in_order(parsed: Mapping[str, Model]) -> list[Model]:
+    """Dependencies first; a reader of prior state before the model that overwrites it."""
+    sorter: TopologicalSorter[str] = TopologicalSorter({name: set() for name in parsed})
+    for model in parsed.values():
+        for read in model.depends & set(parsed):
+            if read == model.name:
+                raise ModelError(model.file, f"reads itself; name {read} in `-- feedback:`")
+            sorter.add(model.name, read)
+        for read in (model.feedback & set(parsed)) - {model.name}:
+            sorter.add(read, model.name)
+    try:
+        return [parsed[name] for name in sorter.static_order()]
+    except CycleError as error:
+        circle = [parsed[name].file for name in error.args[1]]
+        raise ModelError(circle[0], f"the models wait for each other: {' -> '.join(circle)}") from None
+
+
+def _created(ddl: str) -> dict[str, str]:
+    """Table name to its `create table` statement."""
+    return {
+        found[1]: found[0] for found in re.finditer(r"^create table ([\w.]+) .*?\);$", ddl, re.MULTILINE | re.DOTALL)
+    }
+
+
+def _present(connection: DuckDBPyConnection) -> set[str]:
+    rows = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() union all "
+        "select schema_name || '.' || view_name from duckdb_views()"
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def _names(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",") if name.strip()]

@@ -1,0 +1,10 @@
+-- title: The product file would be much smaller than the one published last
+-- assets: mart.catalogue
+-- guards: catalogue
+-- blocking: true
+-- next_step: Find out why products are gone (a reading cut short, a lost warehouse) before publishing; items that are left out and come back later are announced as back in stock.
+select now.items as items_now, before.items as items_published, settings.max_shrink
+from (select count(*) as items from mart.catalogue) as now,
+    (select count(*) as items from delivery.catalogue_items) as before,
+    policy.settings as settings
+where now.items < before.items * (1 - settings.max_shrink)

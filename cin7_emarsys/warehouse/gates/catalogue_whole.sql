@@ -1,0 +1,10 @@
+-- title: {rows} items of the product file lack something Emarsys needs, or are there twice
+-- assets: mart.catalogue
+-- guards: catalogue
+-- blocking: true
+-- next_step: Correct the product in Cin7 (name, SKU) or the link template; Emarsys drops such items, and an item that comes back is announced as back in stock.
+select item, count(*) as times, bool_or(title is null or title = '') as without_title,
+    bool_or(link is null or link not like 'http%') as without_link, bool_or(available and price is null) as without_price
+from mart.catalogue
+group by item
+having item is null or item = '' or times > 1 or without_title or without_link or without_price

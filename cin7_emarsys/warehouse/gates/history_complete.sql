@@ -1,0 +1,11 @@
+-- title: {rows} sales of the first reading still lack their details
+-- assets: mart.sales_lines, mart.order_events
+-- severity: warn
+-- guards: sales, events
+-- next_step: Let the orders job go on: about {minutes} minutes of calls. Until then no order, value or event leaves, so that a loyal customer is not greeted as new.
+select sale_id, order_date, priority, attempts, last_error
+from raw.sale_queue
+where first_scan
+union all
+select 'the first reading of sale headers has not been done', null, null, null, null
+where not exists (from raw.watermarks where entity = 'baseline')

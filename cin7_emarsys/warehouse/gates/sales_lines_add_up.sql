@@ -1,0 +1,13 @@
+-- title: {rows} documents whose sales lines do not sum to what they count
+-- assets: mart.sales_lines
+-- guards: sales
+-- blocking: true
+-- next_step: A fault of this program, not of the data: report it with these rows; sales data in Emarsys cannot be taken back.
+select documents.document_kind, documents.document_id, documents.net, sum(lines.price) as sent
+from mart.documents as documents
+join mart.sales_lines as lines
+    on lines.document_kind = documents.document_kind and lines.document_id = documents.document_id
+cross join policy.settings as settings
+where settings.price_basis = 'net'
+group by all
+having abs(sent) <> abs(documents.net)

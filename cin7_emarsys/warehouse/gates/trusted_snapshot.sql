@@ -1,0 +1,8 @@
+-- title: No stock snapshot can be trusted yet
+-- assets: mart.catalogue
+-- guards: catalogue
+-- blocking: true
+-- next_step: Run the stock job; if it refuses the snapshot, its check says why. Without one the product file would say that nothing is in stock.
+select coalesce(max(taken_at)::varchar, 'none') as newest_snapshot, any_value(reason) as reason
+from raw.snapshots
+having not coalesce(bool_or(trusted), false)

@@ -1,0 +1,109 @@
+-- grain: one row per invoice or credit note that counts
+-- key: document_kind, document_id
+-- meaning: Documents with their counted value, worked out from their lines and checked against their own totals.
+-- @column document_kind: invoice or credit_note.
+-- @column document_id: The document.
+-- @column sale_id: Its sale.
+-- @column is_standalone: A credit note that belongs to no sale.
+-- @column number: Number of the document.
+-- @column order_number: Number of the order; for a stand-alone note its own number.
+-- @column person_id: Whose it is.
+-- @column email: E-mail of that person.
+-- @column customer_id: Customer account.
+-- @column dated_on: Date of the document.
+-- @column currency: Its currency.
+-- @column rate: Base units for one unit of its currency; null where missing.
+-- @column lines: Number of lines.
+-- @column items: Units on its lines.
+-- @column goods: Counted value in its currency: lines without tax, order-level discounts, revenue charges.
+-- @column net: Counted value in the currency of the books.
+-- @column charges_net: Of this, discounts and revenue charges.
+-- @column charges_tax: Tax of those charges.
+-- @column not_counted: Charges left out (shipping, handling), in its currency.
+-- @column computed_total: Lines and all charges as on the document.
+-- @column stated_total: What the document says itself.
+-- @column fault: What is wrong with it; null where nothing is.
+with documents as (
+    select 'invoice' as document_kind, document_id, invoices.sale_id, false as is_standalone, number, dated_on,
+        invoices.currency, rate, invoices.tax_inclusive,
+        case when invoices.tax_inclusive then total else total_before_tax end as stated_total
+    from staging.invoices as invoices
+    join staging.sales as sales on sales.sale_id = invoices.sale_id and not sales.is_void and sales.is_listed
+    where invoices.is_counted
+    union all
+    select 'credit_note', document_id, sale_id, is_standalone, number, dated_on, currency, rate, tax_inclusive,
+        case when tax_inclusive then total else total_before_tax end
+    from staging.credit_notes
+    where is_counted
+),
+lines as (
+    select 'invoice' as document_kind, document_id, count(*) as lines, sum(quantity) as items, sum(amount) as amount,
+        sum(net) as net, sum(net_base) as net_base
+    from staging.invoice_lines
+    group by document_id
+    union all
+    select 'credit_note', document_id, count(*), sum(quantity), sum(amount), sum(net), sum(net_base)
+    from staging.credit_note_lines
+    group by document_id
+),
+all_charges as (
+    select 'invoice' as document_kind, * from staging.invoice_charges
+    union all
+    select 'credit_note', * from staging.credit_note_charges
+),
+charges as (
+    select document_kind, document_id, count(*) as charges, sum(amount) as amount,
+        sum(net) filter (counts) as net, sum(net_base) filter (counts) as net_base,
+        sum(tax_base) filter (counts) as tax_base, sum(net) filter (not counts) as left_out
+    from all_charges
+    group by document_kind, document_id
+),
+added as (
+    select
+        documents.*,
+        coalesce(lines.lines, 0) as lines,
+        coalesce(charges.charges, 0) as charges,
+        coalesce(lines.items, 0) as items,
+        coalesce(lines.net, 0) + coalesce(charges.net, 0) as goods,
+        coalesce(lines.net_base, 0) + coalesce(charges.net_base, 0) as net,
+        coalesce(charges.net_base, 0) as charges_net,
+        coalesce(charges.tax_base, 0) as charges_tax,
+        coalesce(charges.left_out, 0) as not_counted,
+        coalesce(lines.amount, 0) + coalesce(charges.amount, 0) as computed_total
+    from documents
+    left join lines
+        on lines.document_kind = documents.document_kind and lines.document_id = documents.document_id
+    left join charges
+        on charges.document_kind = documents.document_kind and charges.document_id = documents.document_id
+)
+select
+    added.document_kind,
+    added.document_id,
+    added.sale_id,
+    added.is_standalone,
+    added.number,
+    coalesce(persons.order_number, added.number) as order_number,
+    persons.person_id,
+    persons.email,
+    persons.customer_id,
+    added.dated_on,
+    added.currency,
+    added.rate,
+    added.lines,
+    cast(added.items as decimal(18, 4)) as items,
+    cast(added.goods as decimal(18, 4)) as goods,
+    cast(added.net as decimal(18, 4)) as net,
+    cast(added.charges_net as decimal(18, 4)) as charges_net,
+    cast(added.charges_tax as decimal(18, 4)) as charges_tax,
+    cast(added.not_counted as decimal(18, 4)) as not_counted,
+    cast(added.computed_total as decimal(18, 4)) as computed_total,
+    added.stated_total,
+    case
+        when added.rate is null then 'no exchange rate for ' || added.currency
+        when added.dated_on is null then 'no date'
+        when abs(added.computed_total - added.stated_total) > 0.005 * (added.lines + added.charges) + 0.01
+            then 'lines and charges do not add up to its total'
+        when added.lines = 0 and added.charges_net <> 0 then 'a discount or charge without a line to carry it'
+    end as fault
+from added
+left join mart.sale_persons as persons on persons.sale_id = added.sale_id

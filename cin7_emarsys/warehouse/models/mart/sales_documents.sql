@@ -1,0 +1,27 @@
+-- grain: one row per invoice or credit note that counts
+-- key: document_kind, document_id
+-- meaning: Which documents go to Emarsys as sales data, and by which rule the others stay.
+-- @column document_kind: invoice or credit_note.
+-- @column document_id: The document.
+-- @column sale_id: Its sale.
+-- @column excluded: The rule that keeps it: no_person, no_email, no_exchange_rate, no_date, history, wholesale; null
+-- where it goes.
+-- @column lines: Number of its lines.
+select
+    documents.document_kind,
+    documents.document_id,
+    documents.sale_id,
+    case
+        when documents.rate is null then 'no_exchange_rate'
+        when documents.dated_on is null then 'no_date'
+        when documents.person_id is null then 'no_person'
+        when documents.email is null then 'no_email'
+        when facts.silent and not settings.history_sales_data then 'history'
+        when persons.is_wholesale and not settings.include_wholesale then 'wholesale'
+    end as excluded,
+    documents.lines
+from mart.documents as documents
+cross join policy.settings as settings
+left join mart.persons as persons on persons.person_id = documents.person_id
+left join mart.order_facts as facts on facts.document_id = documents.document_id
+    and facts.fact = case documents.document_kind when 'invoice' then 'invoiced' else 'refund_issued' end

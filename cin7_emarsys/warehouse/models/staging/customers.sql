@@ -1,0 +1,42 @@
+-- grain: one row per customer account
+-- key: customer_id
+-- meaning: Customer accounts, with the e-mail of their default contact and whether they buy wholesale.
+-- @column customer_id: Cin7's id of the account.
+-- @column name: Name of the account.
+-- @column is_active: Not deprecated and still listed.
+-- @column is_generic: An account shared by many buyers (web guests); it lends nobody an identity.
+-- @column is_wholesale: By price tier or tag, as the policy says.
+-- @column price_tier: Name of its price tier.
+-- @column tags: Tags in lower case.
+-- @column email: E-mail of the default contact, normalised (trimmed, lower case).
+-- @column contact_name: Name of that contact.
+-- @column currency: Currency of the account.
+-- @column updated_at: Last change in Cin7 (UTC).
+with accounts as (
+    select
+        customers.*,
+        [lower(trim(tag)) for tag in string_split(coalesce(customers.Tags, ''), ',') if trim(tag) <> ''] as tag_list,
+        [
+            contact for contact in customers.Contacts
+            if coalesce(contact."Default", false) and regexp_matches(trim(contact.Email), '^[^@\s]+@[^@\s]+\.[^@\s]+$')
+        ][1] as main
+    from raw.customers as customers
+)
+select
+    lower(ID) as customer_id,
+    Name as name,
+    coalesce(lower(Status) <> 'deprecated', true) and _missing_since is null as is_active,
+    exists (from policy.generic_customers as generic where lower(trim(generic.name)) = lower(trim(accounts.Name)))
+        as is_generic,
+    exists (
+        from policy.wholesale_price_tiers as tier where lower(trim(tier.name)) = lower(trim(accounts.PriceTier))
+    ) or exists (
+        from policy.wholesale_tags as wholesale where list_contains(accounts.tag_list, lower(trim(wholesale.tag)))
+    ) as is_wholesale,
+    PriceTier as price_tier,
+    tag_list as tags,
+    lower(trim(main.Email)) as email,
+    main.Name as contact_name,
+    Currency as currency,
+    LastModifiedOn as updated_at
+from accounts

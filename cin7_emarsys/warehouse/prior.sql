@@ -1,0 +1,20 @@
+-- Our own tables that a model reads in their state before the build, as they stand when there was no build yet.
+
+create table mart.availability (
+    product_id VARCHAR, sku VARCHAR, state VARCHAR, available BOOLEAN, c_stock BIGINT, c_low_stock BIGINT, ats BIGINT,
+    snapshot_id VARCHAR, taken_at TIMESTAMP, reason VARCHAR, changed_at TIMESTAMP, previous_state VARCHAR,
+    previous_available BOOLEAN, waterfall_before JSON, waterfall_after JSON
+);
+create table mart.held_flips (
+    hold_id VARCHAR, kind VARCHAR, product_id VARCHAR, item VARCHAR, was VARCHAR, wanted VARCHAR, reason VARCHAR,
+    held_at TIMESTAMP, released_at TIMESTAMP, ended_at TIMESTAMP
+);
+create table mart.catalogue (
+    product_id VARCHAR, item VARCHAR, title VARCHAR, link VARCHAR, image VARCHAR, category VARCHAR, available BOOLEAN,
+    price DECIMAL(18,4), msrp DECIMAL(18,4), brand VARCHAR, description VARCHAR, group_id VARCHAR, c_stock BIGINT,
+    c_low_stock BIGINT, c_stock_state VARCHAR, held_reason VARCHAR, payload_hash VARCHAR
+);
+create table mart.order_facts (
+    fact_id VARCHAR, fact VARCHAR, event VARCHAR, sale_id VARCHAR, document_id VARCHAR, fact_at TIMESTAMP,
+    recorded_at TIMESTAMP, silent BOOLEAN, absorbed BOOLEAN
+);

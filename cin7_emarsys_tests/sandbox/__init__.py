@@ -1,0 +1,1 @@
+"""Tests of the sandbox: the merchant as plain objects, the vendors over real HTTP."""

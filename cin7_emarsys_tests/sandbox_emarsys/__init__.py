@@ -1,0 +1,1 @@
+"""Tests of the simulated Emarsys: one per documented behaviour, over real HTTP."""

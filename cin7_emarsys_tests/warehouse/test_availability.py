@@ -1,0 +1,226 @@
+"""Rows in, rows out: stock states, the circuit breaker, prices and the product file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cin7_emarsys_tests.warehouse.world import World
+
+
+
+def at(minute: int) -> str:
+    return f"2026-11-24 {10 + minute // 60:02}:{minute % 60:02}:00"
+
+
+class Shop(World):
+    """Products A to Z by name; `count` takes a snapshot and builds; `publish` does what the export does."""
+
+    def __init__(self, *skus: str, **policy: Any) -> None:
+        super().__init__(**policy)
+        self.minute = 0
+        for sku in skus:
+            self.product(sku)
+
+    def count(self, snapshot: dict[str, Any] | None = None, **units: float) -> Shop:
+        stock = [{"sku": sku, "on_hand": number} for sku, number in units.items()]
+        self.snapshot(f"n{self.minute}", at(self.minute), stock, **(snapshot or {}))
+        self.minute += 15
+        self.build()
+        return self
+
+    def publish(self, table: str = "catalogue_items") -> Shop:
+        columns = "item, product_id, available, price, c_stock, c_low_stock, c_stock_state"
+        self.clear(f"delivery.{table}")
+        self.connection.execute(f"insert into delivery.{table} by name select {columns} from mart.catalogue")
+        return self
+
+    def state(self, sku: str = "A") -> tuple[Any, ...]:
+        return tuple(self.one(f"mart.availability where sku = '{sku}'", "state", "available", "c_stock", "reason"))
+
+
+def test_first_sight_is_silent_and_unchanged_snapshots_say_nothing() -> None:
+    shop = Shop("A", "B", "C").count(A=9, B=0)
+    for _ in range(3):
+        shop.publish().count(A=9, B=0)
+    assert shop.rows("mart.availability", "sku", "state", "c_stock", "c_low_stock") == [
+        ("A", "in_stock", 9, 9), ("B", "out_of_stock", 0, 999999), ("C", "out_of_stock", 0, 999999),
+    ]  # fmt: skip
+    assert shop.rows("mart.availability_events") == []
+    assert shop.rows("mart.held_flips") == []
+
+
+def test_a_fall_is_taken_at_once_and_a_row_that_vanished_is_none_left() -> None:
+    shop = Shop("A", "B").count(A=9, B=9).publish().count(A=0)
+    assert shop.state("A") == ("out_of_stock", False, 0, None)
+    assert shop.state("B") == ("out_of_stock", False, 0, None)
+    events = shop.rows(
+        "mart.availability_events", "sku", "from_state", "to_state", "waterfall_before->>'ats'", "waterfall_after->>'ats'"
+    )
+    assert events == [("A", "in_stock", "out_of_stock", "9", "0"), ("B", "in_stock", "out_of_stock", "9", "0")]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "units", "reason"),
+    [
+        ({}, 3, None),
+        ({}, 2, "below_restock_threshold"),
+        ({"headers_scanned_at": "2026-11-24 10:05:00"}, 3, "orders_older_than_snapshot"),
+        ({"headers_scanned_at": None}, 3, "orders_older_than_snapshot"),
+        ({"unallocated_pending": 1}, 3, "unallocated_orders_not_read"),
+    ],
+)
+def test_a_rise_needs_enough_units_and_one_moment(snapshot: dict[str, Any], units: int, reason: str | None) -> None:
+    shop = Shop("A", availability={"restock_threshold": 3}).count(A=0).publish().count(snapshot, A=units)
+    assert shop.state() == (("low_stock", True, 3, None) if reason is None else ("out_of_stock", False, 0, reason))
+    if reason and units == 3:  # the next good snapshot brings it
+        assert shop.count(A=3).state()[:2] == ("low_stock", True)
+
+
+def test_an_unallocated_order_whose_detail_is_missing_refuses_rises() -> None:
+    shop = Shop("A").count(A=0).publish()
+    shop.put("raw.sale_headers", {"SaleID": "s1", "OrderStatus": "AUTH_NO_ALLOC", "Status": "ORDERED"})
+    assert shop.count(A=5).state() == ("out_of_stock", False, 0, "unallocated_orders_not_read")
+
+
+def test_an_untrusted_snapshot_changes_nothing() -> None:
+    shop = Shop("A").count(A=5).publish()
+    shop.put("raw.snapshots", {"snapshot_id": "bad", "taken_at": at(15), "finished_at": at(15), "trusted": False})
+    shop.put("raw.availability", {"snapshot_id": "bad", "ID": "P-A", "SKU": "A", "Location": "Main", "OnHand": 0})
+    assert shop.build().one("mart.availability", "state", "snapshot_id") == ("in_stock", "n0")
+
+
+def test_a_sku_that_cannot_be_trusted_keeps_its_state_and_the_others_go_on() -> None:
+    shop = Shop("A", "B", "NEW").count(A=9, B=9).publish()
+    for sku in ("A", "NEW"):
+        row = {"snapshot_id": "n15", "product_id": f"P-{sku}".lower(), "sku": sku, "reason": "rows differ"}
+        shop.put("raw.snapshot_untrusted_skus", row)
+    shop.count(A=0, B=0)
+    assert shop.state("A") == ("in_stock", True, 9, "sku_untrusted: rows differ")
+    assert shop.state("B")[0] == "out_of_stock"
+
+
+def test_what_was_never_counted_in_trust_is_not_listed_yet() -> None:
+    shop = Shop("A")
+    shop.put("raw.snapshot_untrusted_skus", {"snapshot_id": "n0", "product_id": "p-a", "sku": "A", "reason": "double"})
+    shop.count(A=5)
+    assert shop.rows("mart.catalogue", "item") == []
+    assert shop.one("mart.excluded where flow = 'catalogue'", "rule", "detail") == ("no_trusted_stock_yet", "A")
+    assert shop.count(A=5).rows("mart.catalogue", "item", "available") == [("A", True)]
+
+
+def test_low_stock_rises_only_above_its_hysteresis() -> None:
+    shop = Shop("A")
+    seen = [shop.count(A=units).publish().one("mart.availability", "c_low_stock", "state") for units in (9, 4, 5, 7, 8, 0)]
+    assert seen == [
+        (9, "in_stock"), (4, "low_stock"), (4, "low_stock"), (4, "low_stock"), (8, "in_stock"), (999999, "out_of_stock"),
+    ]  # fmt: skip
+
+
+def breaker(*skus: str, share: float = 0.5) -> Shop:
+    return Shop(*skus, availability={"min_flips": 1, "max_flip_share": share})
+
+
+def test_many_rises_at_once_are_held_and_the_rest_is_published() -> None:
+    shop = breaker("A", "B", "C", "D", share=0.1).count(A=0, B=0, C=5, D=9).publish().count(A=5, B=5, C=6, D=0)
+    assert shop.rows("mart.catalogue", "item", "available", "c_stock") == [
+        ("A", False, 0), ("B", False, 0), ("C", True, 6), ("D", False, 0),
+    ]  # fmt: skip
+    hold = "H20261124T101500"
+    assert shop.rows("mart.held_flips", "hold_id", "item", "was", "wanted") == [
+        (hold, "A", "false", "true"), (hold, "B", "false", "true"),
+    ]  # fmt: skip
+    assert shop.state("A") == ("out_of_stock", False, 0, f"held {hold}: 2 items would come back into stock at once")
+
+    shop.publish().count(A=5, B=0)  # still held; B is gone again and leaves the hold
+    assert shop.rows("mart.held_flips where ended_at is null", "item") == ["A"]
+    shop.put("operations.releases", {"hold_id": hold, "released_at": at(40), "reason": "counted", "who": "me"})
+    assert shop.count(A=5).state("A") == ("in_stock", True, 5, None)
+    shop.publish().count(A=5)
+    assert shop.rows("mart.held_flips where ended_at is null") == []
+    assert [event["to_state"] for event in shop.rows("mart.availability_events where sku = 'A'")] == ["in_stock"]
+
+
+def test_a_hold_compares_with_the_version_that_emarsys_collected() -> None:
+    """Rises published in small numbers but not fetched yet add up: Emarsys would see them all at once."""
+    shop = breaker("A", "B", share=0.1).count(A=0, B=0).publish().publish("catalogue_collected")
+    assert shop.count(A=5, B=0).state("A")[0] == "in_stock"
+    shop.publish().count(A=5, B=5)
+    assert shop.rows("mart.catalogue", "item", "available") == [("A", False), ("B", False)]
+
+
+def test_the_first_load_is_never_held() -> None:
+    assert breaker("A", "B", "C").count(A=5, B=5, C=5).rows("mart.held_flips") == []
+
+
+def test_a_released_hold_that_is_made_again_needs_its_own_release() -> None:
+    shop = breaker("A", "B", share=0.1).count(A=0, B=0).publish().count(A=5, B=5)
+    shop.put("operations.releases", {"hold_id": "H20261124T101500", "released_at": at(16), "reason": "ok", "who": "me"})
+    shop.build()
+    assert shop.rows("mart.held_flips", "item", "released_at is not null") == [("A", True), ("B", True)]
+    assert shop.build().rows("mart.catalogue", "available") == [True, True]
+
+
+def test_prices_that_jump_or_vanish() -> None:
+    shop = Shop("A", "B", "C").product("D", PriceTier1=0).count(A=1, B=1, C=1, D=1).publish()
+    for sku, price in {"A": 6, "B": 0, "C": 12}.items():
+        shop.connection.execute("update raw.products set PriceTier1 = ? where SKU = ?", [price, sku])
+    shop.build()
+    assert shop.rows("mart.prices", "item", "price", "known_price", "round(change, 2)", "no_price") == [
+        ("A", 6, 10, -0.4, False), ("B", 10, 10, None, True), ("C", 12, 10, 0.2, False), ("D", None, None, None, True),
+    ]  # fmt: skip
+    assert shop.rows("mart.catalogue", "item", "price", "available", "held_reason") == [
+        ("A", 10, True, "price held P20261124T100000: price would change by -40 %"),
+        ("B", 10, True, "no_price"),
+        ("C", 10, True, "price held P20261124T100000: 2 prices would change at once"),
+        ("D", None, False, "no_price"),
+    ]
+    shop.put("operations.releases", {"hold_id": "P20261124T100000", "released_at": at(5), "reason": "sale", "who": "me"})
+    assert shop.build().rows("mart.catalogue", "price") == [6, 10, 12, None]
+
+
+def test_one_ordinary_price_change_goes_at_once() -> None:
+    shop = Shop("A", "B").count(A=1, B=1).publish()
+    shop.connection.execute("update raw.products set PriceTier1 = 9.5 where SKU = 'A'")
+    assert shop.build().rows("mart.catalogue", "item", "price") == [("A", 9.5), ("B", 10)]
+
+
+def test_items_stay_for_ever_and_a_renamed_one_starts_anew() -> None:
+    shop = Shop("A", "B", "GONE").product("VOUCHER", Type="Service").product("PART", Sellable=False)
+    shop.count(A=5, B=5, GONE=5).publish()
+    shop.connection.execute("update raw.products set SKU = 'A2' where SKU = 'A'")
+    shop.connection.execute("update raw.products set Status = 'Deprecated' where SKU = 'B'")
+    shop.connection.execute("delete from raw.products where SKU = 'GONE'")
+    shop.snapshot("n15", at(15), [{"sku": "A2", "ID": "P-A", "on_hand": 5}]).build()
+    assert shop.rows("mart.catalogue", "item", "available", "c_stock_state", "held_reason") == [
+        ("A", False, "discontinued", "renamed"),
+        ("A2", True, "in_stock", None),
+        ("B", False, "discontinued", None),
+        ("GONE", False, "discontinued", "gone_from_cin7"),
+        ("VOUCHER", False, "not_tracked", None),
+    ]
+    assert shop.rows("mart.excluded where flow = 'catalogue'", "rule", "detail") == [("not_sold", "PART")]
+    assert shop.rows("mart.availability_events", "sku", "to_state") == [("B", "discontinued")]
+
+
+def test_the_row_of_an_item() -> None:
+    shop = World(catalogue={"link_template": "https://shop.example.com/p?sku={sku}"})
+    shop.product("A/1 b", Category="Home > Tea|Cups", Brand="Acme", Description="<b>Fine</b>", PriceTier1="4.5")
+    row = shop.snapshot("n0", at(0), [{"sku": "A/1 b", "on_hand": 7}]).build().one("mart.catalogue")
+    digest = row.pop("payload_hash")
+    assert row == {
+        "product_id": "p-a/1 b", "item": "A/1 b", "title": "The A/1 b", "image": None, "available": True,
+        "link": "https://shop.example.com/p?sku=A%2F1%20b", "category": "Home > Tea/Cups", "price": 4.5, "msrp": None,
+        "brand": "Acme", "description": "Fine", "group_id": None, "c_stock": 7, "c_low_stock": 7,
+        "c_stock_state": "in_stock", "held_reason": None,
+    }  # fmt: skip
+    shop.connection.execute("update raw.products set Name = 'Cup'")
+    assert shop.build().one("mart.catalogue", "payload_hash") != digest
+
+
+def test_published_is_what_was_collected_else_what_was_published() -> None:
+    world = World().put("delivery.catalogue_items", {"item": "A", "available": True})
+    assert world.build("mart.published").rows("mart.published", "item", "available") == [("A", True)]
+    world.put("delivery.catalogue_collected", {"item": "A", "available": False})
+    assert world.build("mart.published").rows("mart.published", "item", "available") == [("A", False)]
