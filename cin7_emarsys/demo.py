@@ -193,7 +193,8 @@ def _sentence(deed: dict[str, Any]) -> str:
     details = ", ".join(
         f"{name.replace('_', ' ')} {value}"
         for name, value in deed.items()
-        if name not in ("do", "sale_id", "customer_id", "product_id", "email", "lines") and not isinstance(value, dict | list)
+        if name not in ("do", "sale_id", "customer_id", "product_id", "email", "lines")
+        and not isinstance(value, dict | list)
     )
     return f"{deed['do'].replace('_', ' ')}: {details}" if details else str(deed["do"])
 
@@ -242,7 +243,8 @@ def _lying_stock(console: Console, warehouse: Warehouse, judge: _Judge) -> None:
 def _refund(console: Console, before: dict[str, Any], after: dict[str, Any]) -> None:
     console.print(views.statement(after))
     console.print(
-        f"  lifetime value before the refund {before['ltv']:,.2f}, now {after['ltv']:,.2f} {after['currency']}", style="bold"
+        f"  lifetime value before the refund {before['ltv']:,.2f}, now {after['ltv']:,.2f} {after['currency']}",
+        style="bold",
     )
 
 
@@ -265,7 +267,9 @@ def _at_emarsys(console: Console, judge: _Judge) -> None:
     totals = {name: judge.ask("EMARSYS", f"/_sandbox/{name}?limit=1")["total"] for name in _HELD}
     console.print(
         Panel(
-            views.grid(("asked from the sandbox", "held"), ((_HELD[n], f"{t:,}") for n, t in totals.items()), right=("held",)),
+            views.grid(
+                ("asked from the sandbox", "held"), ((_HELD[n], f"{t:,}") for n, t in totals.items()), right=("held",)
+            ),
             title="What Emarsys holds now",
             title_align="left",
         )
@@ -283,7 +287,9 @@ def _mails(console: Console, judge: _Judge) -> None:
         kinds[about] = kinds.get(about, 0) + 1
     console.print(
         Panel(
-            views.grid(("mail", "about", "people"), ((*about, count) for about, count in kinds.items()), right=("people",))
+            views.grid(
+                ("mail", "about", "people"), ((*about, count) for about, count in kinds.items()), right=("people",)
+            )
             if kinds
             else Text("none"),
             title="Mails Emarsys would have sent",

@@ -47,8 +47,7 @@ LISTS: dict[str, Endpoint] = {
 
 def read_account(cin7: Cin7, warehouse: Warehouse, landing: Path) -> Read:
     """Cin7: GET me → `raw.me`, one row."""
-    row = cin7.me()
-    return _land(cin7, warehouse, landing, "me", lambda extract: _add(extract, [row]), since=None)
+    return _land(cin7, warehouse, landing, "me", lambda extract: _add(extract, [cin7.me()]), since=None)
 
 
 def read_list(cin7: Cin7, warehouse: Warehouse, landing: Path, table: str, *, full: bool) -> Read:

@@ -65,7 +65,8 @@ def sync(job: str, *, full: bool = False, dry_run: bool = False) -> SyncOutcome:
 
     ``full`` reads everything anew; ``dry_run`` works out what would be sent and sends nothing.
     """
-    from cin7_emarsys.definitions import defs, run_config
+    from cin7_emarsys.definitions import defs
+    from cin7_emarsys.operations.jobs import run_config
 
     definition = defs.resolve_job_def(job)
     with instance() as opened:

@@ -140,7 +140,7 @@ async def _run(
                 http=Protocol,
                 ws="none",
                 lifespan="off",
-                log_level=logging.CRITICAL,
+                log_level=logging.ERROR,
                 access_log=False,
                 server_header=False,
                 date_header=False,
@@ -153,6 +153,7 @@ async def _run(
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # calls that are cut off now are no news
         for server in servers:
             server.should_exit = True
 

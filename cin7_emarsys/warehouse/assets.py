@@ -119,7 +119,8 @@ def _result(condition: gates.Condition, asset: str, gate: gates.Gate) -> AssetCh
     )
 
 
-def _checks(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDefinition:
+def checks_of(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDefinition:
+    """Asset checks that show conditions: total, up to 20 rows, and what to do. `name` is the op's."""
     asked = {
         AssetCheckKey(key_of(asset), condition.name): (asset, condition)
         for condition in conditions
@@ -153,7 +154,7 @@ def _checks(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDefi
 
 assets: list[AssetsDefinition] = [_schema_assets("staging"), _schema_assets("mart")]
 checks: list[AssetChecksDefinition] = [
-    _checks("warehouse_gates", [condition for condition in gates.conditions() if condition.blocking]),
-    _checks("warehouse_checks", [condition for condition in gates.conditions() if not condition.blocking]),
-    _checks("warehouse_unique_keys", [gates.unique_key(model) for model in models().values()]),
+    checks_of("warehouse_gates", [condition for condition in gates.conditions() if condition.blocking]),
+    checks_of("warehouse_checks", [condition for condition in gates.conditions() if not condition.blocking]),
+    checks_of("warehouse_unique_keys", [gates.unique_key(model) for model in models().values()]),
 ]

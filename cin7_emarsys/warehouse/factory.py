@@ -200,7 +200,7 @@ def _write(connection: DuckDBPyConnection, model: Model) -> Built:
         else:
             _ensure(connection, model)
             (_append if model.materialize == "append" else _keep_history)(connection, model)
-        counted = connection.execute(f"select count(*) from {model.name}").fetchone()  # noqa: S608
+        counted = connection.execute(f"select count(*) from {model.name}").fetchone()
     except duckdb.Error as error:
         raise ModelError(model.file, error) from None  # the chained text could carry an address
     return Built(model.name, counted[0] if counted else 0, time.perf_counter() - started)
@@ -214,7 +214,7 @@ def _ensure(connection: DuckDBPyConnection, model: Model) -> None:
 def _append(connection: DuckDBPyConnection, model: Model) -> None:
     same = " and ".join(f'old."{key}" = new."{key}"' for key in model.key)
     connection.execute(
-        f"insert into {model.name} by name select * from ({model.sql}) as new "  # noqa: S608
+        f"insert into {model.name} by name select * from ({model.sql}) as new "
         f"where not exists (from {model.name} as old where {same})"
     )
 
@@ -223,13 +223,13 @@ def _keep_history(connection: DuckDBPyConnection, model: Model) -> None:
     key = ", ".join(f'"{name}"' for name in model.key)
     compared = ", ".join(f'"{name}"' for name in model.types if name not in model.ignoring)
     connection.execute(f"create or replace temp table incoming as {model.sql}")
-    moment = connection.execute(f'select max("{model.at}") from incoming').fetchone()  # noqa: S608
+    moment = connection.execute(f'select max("{model.at}") from incoming').fetchone()
     at = moment[0] if moment else None
     if at is None:  # nothing was seen, so nothing is known to have ended
         connection.execute("drop table incoming")
         return
     connection.execute(
-        "create or replace temp table changed as "  # noqa: S608
+        "create or replace temp table changed as "
         f"select distinct {key} from (select {compared} from incoming "
         f"except select {compared} from {model.name} where valid_to is null) "
         f"union select {key} from {model.name} as old where valid_to is null "
@@ -237,15 +237,15 @@ def _keep_history(connection: DuckDBPyConnection, model: Model) -> None:
     )
     of_changed = f"exists (from changed where ({_same(model, model.name.split('.')[1], 'changed')}))"
     connection.execute(  # built again at the same moment: the row is replaced, no empty span is left behind
-        f"delete from {model.name} where valid_to is null and valid_from >= ? and {of_changed}",  # noqa: S608
+        f"delete from {model.name} where valid_to is null and valid_from >= ? and {of_changed}",
         [at],
     )
     connection.execute(
-        f"update {model.name} set valid_to = ? where valid_to is null and {of_changed}",  # noqa: S608
+        f"update {model.name} set valid_to = ? where valid_to is null and {of_changed}",
         [at],
     )
     connection.execute(
-        f"insert into {model.name} by name select *, ?::timestamp as valid_from, null::timestamp as valid_to "  # noqa: S608
+        f"insert into {model.name} by name select *, ?::timestamp as valid_from, null::timestamp as valid_to "
         f"from incoming where exists (from changed where ({_same(model, 'incoming', 'changed')}))",
         [at],
     )

@@ -82,7 +82,12 @@ def parse(file: Path) -> Condition:
 @cache
 def conditions() -> Sequence[Condition]:
     """Every gate and every plain check, by name (read once)."""
-    return tuple(parse(file) for folder in ("gates", "checks") for file in sorted((FOLDER / folder).glob("*.sql")))
+    return (*read(FOLDER / "gates"), *read(FOLDER / "checks"))
+
+
+def read(folder: Path) -> Sequence[Condition]:
+    """The conditions of one folder, by name. Raises `ModelError` naming a file that is not whole."""
+    return tuple(parse(file) for file in sorted(folder.glob("*.sql")))
 
 
 def ask(connection: DuckDBPyConnection, condition: Condition) -> Gate:
@@ -124,7 +129,7 @@ def unique_key(model: Model) -> Condition:
     return Condition(
         name="unique_key",
         file=model.file,
-        sql=f"select {key}, count(*) as rows from {model.name}{open_rows} group by all having count(*) > 1",  # noqa: S608
+        sql=f"select {key}, count(*) as rows from {model.name}{open_rows} group by all having count(*) > 1",
         title=f"{{rows}} keys ({', '.join(model.key)}) stand for more than one row",
         assets=(model.name,),
         next_step="Look at these keys in Cin7: the same record came twice in a way that was not expected.",

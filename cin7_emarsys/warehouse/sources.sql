@@ -40,7 +40,7 @@ create table raw.sale_headers (
 );
 create table raw.sales (
     ID VARCHAR, Customer VARCHAR, CustomerID VARCHAR, Contact VARCHAR, Phone VARCHAR, Email VARCHAR,
-    BaseCurrency VARCHAR, CustomerCurrency VARCHAR, CurrencyRate DECIMAL(18,4), TaxCalculation VARCHAR,
+    BaseCurrency VARCHAR, CustomerCurrency VARCHAR, CurrencyRate DECIMAL(18,8), TaxCalculation VARCHAR,
     PriceTier VARCHAR, Location VARCHAR, SaleOrderDate DATE, LastModifiedOn TIMESTAMP, Status VARCHAR,
     ServiceOnly BOOLEAN, Type VARCHAR, SourceChannel VARCHAR,
     "Order" STRUCT(
@@ -70,7 +70,7 @@ create table raw.sales (
         )
     )[],
     Invoices STRUCT(
-        TaskID VARCHAR, InvoiceNumber VARCHAR, Status VARCHAR, InvoiceDate DATE, CurrencyConversionRate DECIMAL(18,4),
+        TaskID VARCHAR, InvoiceNumber VARCHAR, Status VARCHAR, InvoiceDate DATE, CurrencyConversionRate DECIMAL(18,8),
         Lines STRUCT(
             ProductID VARCHAR, SKU VARCHAR, Name VARCHAR, Quantity DECIMAL(18,4), Price DECIMAL(18,4),
             Discount DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
@@ -83,7 +83,7 @@ create table raw.sales (
     )[],
     CreditNotes STRUCT(
         TaskID VARCHAR, CreditNoteInvoiceNumber VARCHAR, CreditNoteNumber VARCHAR, Status VARCHAR, CreditNoteDate DATE,
-        CreditNoteConversionRate DECIMAL(18,4),
+        CreditNoteConversionRate DECIMAL(18,8),
         Lines STRUCT(
             ProductID VARCHAR, SKU VARCHAR, Name VARCHAR, Quantity DECIMAL(18,4), Price DECIMAL(18,4),
             Discount DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
@@ -104,7 +104,7 @@ create table raw.credit_notes (
     SaleID VARCHAR,
     CreditNotes STRUCT(
         TaskID VARCHAR, CreditNoteInvoiceNumber VARCHAR, CreditNoteNumber VARCHAR, Status VARCHAR, CreditNoteDate DATE,
-        CreditNoteConversionRate DECIMAL(18,4),
+        CreditNoteConversionRate DECIMAL(18,8),
         Lines STRUCT(
             ProductID VARCHAR, SKU VARCHAR, Name VARCHAR, Quantity DECIMAL(18,4), Price DECIMAL(18,4),
             Discount DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)

@@ -62,7 +62,7 @@ class Vendor:
         assert response.status_code == status, response.text
         return response.json()
 
-    def act(self, name: str, **parameters: Any) -> dict[str, Any]:
+    def act(self, name: str, /, **parameters: Any) -> dict[str, Any]:
         return dict(self.post("merchant", {"do": name, **parameters}))
 
     def faults(self, *specs: dict[str, Any]) -> None:
@@ -152,4 +152,8 @@ def merchant() -> Merchant:
 @pytest.fixture
 def act(merchant: Merchant) -> Callable[..., dict[str, Any]]:
     actions = Actions(merchant)
-    return lambda name, **parameters: actions.act({"do": name, **parameters})
+
+    def do(name: str, /, **parameters: Any) -> dict[str, Any]:
+        return actions.act({"do": name, **parameters})
+
+    return do

@@ -121,9 +121,9 @@ def test_availability(vendor: Vendor) -> None:
     assert hinge["StockOnHand"] == hinge["OnHand"] * products["PART-HINGE"]["AverageCost"]
     main = vendor.rows("ref/productavailability", "ProductAvailabilityList", Location="3PL")
     assert {row["Location"] for row in main} == {"3PL"}
-    assert {row["SKU"] for row in vendor.get("ref/productavailability", Sku="tee-red-s")["ProductAvailabilityList"]} == {
-        "TEE-RED-S"
-    }
+    assert {
+        row["SKU"] for row in vendor.get("ref/productavailability", Sku="tee-red-s")["ProductAvailabilityList"]
+    } == {"TEE-RED-S"}
 
 
 def test_stock_and_documents_agree(vendor: Vendor) -> None:

@@ -40,7 +40,7 @@ def check_sale(sale: dict[str, Any]) -> None:
 
 def odd(vendor: Vendor, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """(header, detail) of the example sale."""
-    rows = [r for r in vendor.rows("saleList", "SaleList", Search=f"ODD-{name}")]
+    rows = vendor.rows("saleList", "SaleList", Search=f"ODD-{name}")
     row = next(r for r in rows if r["CustomerReference"] == f"ODD-{name}")
     return row, vendor.get("sale", ID=row["SaleID"], HideInventoryMovements="true")
 

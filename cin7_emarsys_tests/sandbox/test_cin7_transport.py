@@ -91,6 +91,18 @@ def test_no_limit_headers_on_200_and_the_request_log(vendor: Vendor) -> None:
     assert vendor.env["CIN7_APPLICATION_KEY"] not in str(log)
 
 
+def test_judges_are_paged_and_strict(vendor: Vendor) -> None:
+    url = f"{vendor.root}/_sandbox/ledger"
+    whole = vendor.http.get(url, params={"limit": 100_000}).json()
+    part = vendor.http.get(url, params={"limit": 5, "offset": 10}).json()
+    assert part["total"] == whole["total"] == len(whole["rows"])
+    names = ("sku", "location", "bin", "on_hand", "allocated", "sellable_truth")
+    assert [[row[n] for n in names] for row in part["rows"]] == [[r[n] for n in names] for r in whole["rows"][10:15]]
+    assert list(part["rows"][0]) == [*names, "at"]
+    for query in ({"limit": "x"}, {"at": "noon"}):
+        assert vendor.http.get(url, params=query).status_code == 400
+
+
 def test_real_limit_slides_and_names_its_window(new_vendor: NewVendor) -> None:
     vendor = new_vendor(limits="real", window_seconds=1.5)
     assert vendor.env["CIN7_CALLS_PER_MINUTE"] == "50"

@@ -62,7 +62,7 @@ def test_list_counts() -> None:
 )
 def test_a_wrong_spec_is_named_and_nothing_changes(spec: Any, words: tuple[str, ...]) -> None:
     faults = Faults([{"name": "slow"}])
-    with pytest.raises(ValueError, match="known|counts|is an object|is int") as problem:
+    with pytest.raises(ValueError, match=r"known|counts|is an object|is int") as problem:
         faults.set([spec])
     assert all(word in str(problem.value) for word in words)
     assert faults.list()[0]["name"] == "slow"

@@ -58,7 +58,9 @@ def test_on_hand_that_must_not_be_promised() -> None:
             "min_shelf_life_days": 3,
         },
     )
-    world.put("raw.locations", {"ID": "L1", "Name": "Main", "Bins": [{"ID": "B", "Name": "Inbound", "IsStaging": True}]})
+    world.put(
+        "raw.locations", {"ID": "L1", "Name": "Main", "Bins": [{"ID": "B", "Name": "Inbound", "IsStaging": True}]}
+    )
     world.put("raw.locations", {"ID": "L2", "Name": "Fixed", "FixedAssetsLocation": True})
     world.put("raw.locations", {"ID": "L3", "Name": "Dock 9", "ParentID": "L1", "ParentName": "Main"})
     world.build()
@@ -186,7 +188,9 @@ def test_history_keeps_changed_rows_only() -> None:
     world = stock({"sku": "A", "on_hand": 5}, {"sku": "B", "on_hand": 5}).product("B").build()
     world.snapshot("n2", "2026-11-24 10:15", [{"sku": "A", "on_hand": 5}, {"sku": "B", "on_hand": 4}]).build()
     world.build()
-    found = world.rows("mart.ats", "sku", "ats", "snapshot_id", "strftime(valid_from, '%H:%M')", "strftime(valid_to, '%H:%M')")
+    found = world.rows(
+        "mart.ats", "sku", "ats", "snapshot_id", "strftime(valid_from, '%H:%M')", "strftime(valid_to, '%H:%M')"
+    )
     assert found == [("A", 5, "n1", "10:00", None), ("B", 4, "n2", "10:15", None), ("B", 5, "n1", "10:00", "10:15")]
 
 
@@ -198,7 +202,9 @@ def test_products_are_cleaned_and_priced_by_tier() -> None:
     world.product("B", PriceTier2=0, Status="DEPRECATED", Type="Non Inventory")
     world.put("raw.product_families", {"ID": "F1", "SKU": "FAM", "Products": [{"ID": "P-A "}]})
     world.build("staging.tenant", "staging.families", "staging.products")
-    assert world.rows("staging.products", "sku", "title", "description", "brand", "image", "group_id", "price", "msrp") == [
+    assert world.rows(
+        "staging.products", "sku", "title", "description", "brand", "image", "group_id", "price", "msrp"
+    ) == [
         ("A", "A tea pot", "Fine china", "Acme Ltd", "image/png", "FAM", 8, 10),
         ("B", "The B", None, None, None, None, None, 10),
     ]

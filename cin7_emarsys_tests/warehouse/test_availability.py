@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
+from cin7_emarsys.warehouse import factory
 from cin7_emarsys_tests.warehouse.world import World
-
 
 
 def at(minute: int) -> str:
     return f"2026-11-24 {10 + minute // 60:02}:{minute % 60:02}:00"
+
+
+ORDERS = ("invoice", "credit", "contact", "sale_", "sales_", "document", "purchase", "refund", "open_", "person",
+          "customer_value", "order_facts", "order_events")  # fmt: skip
+STOCK = [name for name in factory.models() if not name.split(".")[1].startswith(ORDERS)]
 
 
 class Shop(World):
@@ -22,6 +27,9 @@ class Shop(World):
         self.minute = 0
         for sku in skus:
             self.product(sku)
+
+    def build(self, *names: str) -> Self:
+        return super().build(*(names or STOCK))
 
     def count(self, snapshot: dict[str, Any] | None = None, **units: float) -> Shop:
         stock = [{"sku": sku, "on_hand": number} for sku, number in units.items()]
@@ -56,7 +64,12 @@ def test_a_fall_is_taken_at_once_and_a_row_that_vanished_is_none_left() -> None:
     assert shop.state("A") == ("out_of_stock", False, 0, None)
     assert shop.state("B") == ("out_of_stock", False, 0, None)
     events = shop.rows(
-        "mart.availability_events", "sku", "from_state", "to_state", "waterfall_before->>'ats'", "waterfall_after->>'ats'"
+        "mart.availability_events",
+        "sku",
+        "from_state",
+        "to_state",
+        "waterfall_before->>'ats'",
+        "waterfall_after->>'ats'",
     )
     assert events == [("A", "in_stock", "out_of_stock", "9", "0"), ("B", "in_stock", "out_of_stock", "9", "0")]
 
@@ -112,7 +125,9 @@ def test_what_was_never_counted_in_trust_is_not_listed_yet() -> None:
 
 def test_low_stock_rises_only_above_its_hysteresis() -> None:
     shop = Shop("A")
-    seen = [shop.count(A=units).publish().one("mart.availability", "c_low_stock", "state") for units in (9, 4, 5, 7, 8, 0)]
+    seen = [
+        shop.count(A=units).publish().one("mart.availability", "c_low_stock", "state") for units in (9, 4, 5, 7, 8, 0)
+    ]
     assert seen == [
         (9, "in_stock"), (4, "low_stock"), (4, "low_stock"), (4, "low_stock"), (8, "in_stock"), (999999, "out_of_stock"),
     ]  # fmt: skip
@@ -176,7 +191,9 @@ def test_prices_that_jump_or_vanish() -> None:
         ("C", 10, True, "price held P20261124T100000: 2 prices would change at once"),
         ("D", None, False, "no_price"),
     ]
-    shop.put("operations.releases", {"hold_id": "P20261124T100000", "released_at": at(5), "reason": "sale", "who": "me"})
+    shop.put(
+        "operations.releases", {"hold_id": "P20261124T100000", "released_at": at(5), "reason": "sale", "who": "me"}
+    )
     assert shop.build().rows("mart.catalogue", "price") == [6, 10, 12, None]
 
 

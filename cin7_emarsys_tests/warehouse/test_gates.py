@@ -13,7 +13,9 @@ from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, 
 
 def good() -> World:
     world = World().product("A").put("raw.locations", {"ID": "L", "Name": "Main"})
-    world.put("raw.customers", {"ID": "C-1", "Name": "Ana", "Contacts": [{"Email": "ana@example.com", "Default": True}]})
+    world.put(
+        "raw.customers", {"ID": "C-1", "Name": "Ana", "Contacts": [{"Email": "ana@example.com", "Default": True}]}
+    )
     world.snapshot("n1", T0, [{"sku": "A", "on_hand": 5}])
     return world.sale("s1", Invoices=[invoice("i1", line("A", 2), TotalBeforeTax=20)]).build()
 
@@ -44,7 +46,9 @@ def bad() -> World:
     for sale in ("n", "lost"):
         head = {"SaleID": sale, "CreditNoteNumber": "?", "CreditNoteStatus": "AUTHORISED", "CustomerID": "C-1"}
         world.put("raw.credit_note_headers", head)
-    world.put("raw.customers", {"ID": "C-1", "Name": "Ana", "Contacts": [{"Email": "ana@example.com", "Default": True}]})
+    world.put(
+        "raw.customers", {"ID": "C-1", "Name": "Ana", "Contacts": [{"Email": "ana@example.com", "Default": True}]}
+    )
     world.put("raw.sale_queue", {"sale_id": "s9", "first_scan": True})
     world.build()
     world.snapshot("n3", "2026-11-24 10:30", stock, trusted=False, reason="rows are missing")
@@ -122,7 +126,10 @@ def test_keys_are_unique_in_a_history_too() -> None:
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("-- title: x\nselect 1", "lacks `-- assets:`"), ("-- title: x\n-- assets: a.b\n-- next_step: y\n-- guards: z\n", "takes")],
+    [
+        ("-- title: x\nselect 1", "lacks `-- assets:`"),
+        ("-- title: x\n-- assets: a.b\n-- next_step: y\n-- guards: z\n", "takes"),
+    ],
 )
 def test_a_header_that_is_not_whole_is_named(tmp_path: Path, text: str, problem: str) -> None:
     (tmp_path / "gates").mkdir()

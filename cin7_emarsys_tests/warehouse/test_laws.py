@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line, order
 
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 STOCK = ("staging.tenant", "staging.locations", "staging.bins", "staging.families", "staging.products",
          "staging.customers", "staging.sales", "staging.order_lines", "staging.fulfilments", "staging.pick_lines",
          "staging.snapshot", "mart.ats")  # fmt: skip
@@ -105,7 +105,9 @@ lines = st.lists(
     ),
     min_size=1, max_size=4,
 )  # fmt: skip
-sales = st.lists(st.tuples(lines, st.none() | lines, st.none() | st.decimals(-50, 50, places=2)), min_size=1, max_size=4)
+sales = st.lists(
+    st.tuples(lines, st.none() | lines, st.none() | st.decimals(-50, 50, places=2)), min_size=1, max_size=4
+)
 
 
 def filled(bought: list[Any], arrival: list[int]) -> World:
@@ -123,7 +125,7 @@ def filled(bought: list[Any], arrival: list[int]) -> World:
 @given(sales, st.data())
 def test_value_is_lines_less_refunds_in_any_order_of_arrival(bought: list[Any], data: st.DataObject) -> None:
     def rounded(given: dict[str, Any]) -> Decimal:
-        net = given["Quantity"] * given["Price"] * (100 - Decimal(given["Discount"])) / 100
+        net: Decimal = given["Quantity"] * given["Price"] * (100 - Decimal(given["Discount"])) / 100
         return net.quantize(Decimal("0.0001"), rounding="ROUND_HALF_UP")
 
     expected = Decimal(0)

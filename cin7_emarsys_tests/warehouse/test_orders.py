@@ -29,7 +29,9 @@ def contact(email: str, **more: Any) -> dict[str, Any]:
 
 def value(world: World, person: str = "ana@example.com") -> dict[str, Any]:
     row: dict[str, Any] = world.one(f"mart.customer_value where person_id = '{person}'")
-    return {name: content for name, content in row.items() if content and name not in ("person_id", "email", "currency")}
+    return {
+        name: content for name, content in row.items() if content and name not in ("person_id", "email", "currency")
+    }
 
 
 def test_a_purchase_adds_up_to_its_statement() -> None:
@@ -61,7 +63,9 @@ def test_a_purchase_adds_up_to_its_statement() -> None:
 @pytest.mark.parametrize("status", ["VOIDED", "DRAFT", "NOT AVAILABLE"])
 def test_invoices_that_do_not_count(status: str) -> None:
     world = shop()
-    world.sale("s1", Status="INVOICING", Order=order(line("A", 1)), Invoices=[invoice("i1", line("A", 1), Status=status)])
+    world.sale(
+        "s1", Status="INVOICING", Order=order(line("A", 1)), Invoices=[invoice("i1", line("A", 1), Status=status)]
+    )
     world.build()
     assert world.rows("mart.purchases") == []
     assert world.rows("mart.open_orders", "sale_id", "person_id") == [("s1", "ana@example.com")]

@@ -93,7 +93,9 @@ def test_a_copy_for_readers_takes_the_place_of_the_old_one(warehouse: Warehouse,
 
 
 def test_the_log_of_a_killed_writer_is_in_the_copy(warehouse: Warehouse, tmp_path: Path) -> None:
-    kill = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('pragma disable_checkpoint_on_shutdown');"
+    kill = (
+        "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('pragma disable_checkpoint_on_shutdown');"
+    )
     kill += "c.execute('create schema raw'); c.execute('create table raw.t as select 7 as x'); os._exit(9)"
     Path(warehouse.database).parent.mkdir()
     subprocess.run([sys.executable, "-c", kill, warehouse.database], check=False)

@@ -9,7 +9,7 @@ import json
 import tempfile
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -32,7 +32,7 @@ class World:
 
     def __init__(self, **policy: Any) -> None:
         self.merchant = merchant(**policy)
-        self.connection = duckdb.connect(":memory:")
+        self.connection = duckdb.connect(":memory:", config={"threads": 1})  # tables of a few rows
         self.connection.execute("set TimeZone = 'UTC'")
         for schema in SCHEMAS:
             self.connection.execute(f"create schema {schema}")
@@ -40,7 +40,7 @@ class World:
         self.put("raw.me", {"Company": "Test", "Currency": "AUD", "TimeZone": "Australia/Sydney"})
         self.put("raw.watermarks", {"entity": "baseline", "watermark": "2026-11-01", "completed_at": T0})
 
-    def put(self, table: str, *rows: Row) -> World:
+    def put(self, table: str, *rows: Row) -> Self:
         columns = self.connection.execute(f"describe {table}").fetchall()
         unknown = {name for row in rows for name in row} - {name for name, *_ in columns}
         assert not unknown, f"{table} has no {unknown}"
@@ -52,16 +52,16 @@ class World:
             self.connection.execute(f"insert into {table} by name select * from {read}")
         return self
 
-    def clear(self, *tables: str) -> World:
+    def clear(self, *tables: str) -> Self:
         for table in tables:
             self.connection.execute(f"delete from {table}")
         return self
 
-    def now(self, moment: str) -> World:
+    def now(self, moment: str) -> Self:
         """Cin7's clock: something else was read at this moment."""
         return self.put("raw.watermarks", {"entity": "products", "completed_at": moment})
 
-    def build(self, *names: str) -> World:
+    def build(self, *names: str) -> Self:
         factory.build(self.connection, self.merchant, names or None)
         return self
 
@@ -80,11 +80,11 @@ class World:
 
     # Frequent things of a merchant, in few words.
 
-    def product(self, sku: str, **more: Any) -> World:
+    def product(self, sku: str, **more: Any) -> Self:
         row = {"ID": f"P-{sku}", "SKU": sku, "Name": f"The {sku}", "Type": "Stock", "Status": "Active"}
         return self.put("raw.products", row | {"Sellable": True, "PriceTier1": 10, "Category": "Things"} | more)
 
-    def snapshot(self, name: str, taken_at: str, stock: Iterable[Row], **more: Any) -> World:
+    def snapshot(self, name: str, taken_at: str, stock: Iterable[Row], **more: Any) -> Self:
         """One complete snapshot in place of the one before; each row of stock: sku, on_hand and what differs."""
         self.clear("raw.availability")
         row = {"snapshot_id": name, "taken_at": taken_at, "finished_at": taken_at, "headers_scanned_at": taken_at}
@@ -92,14 +92,14 @@ class World:
         self.put("raw.availability", *(stock_row(name, **given) for given in stock))
         return self
 
-    def sale(self, name: str, header: Row | None = None, **detail: Any) -> World:
+    def sale(self, name: str, header: Row | None = None, **detail: Any) -> Self:
         """A sale with header and detail; the customer is `C-1` and the e-mail `ana@example.com` unless given."""
         common = {"Status": "COMPLETED", "CustomerID": "C-1", "Customer": "Ana", "CustomerCurrency": "AUD"}
         common |= {"BaseCurrency": "AUD"}
         shared = {key: value for key, value in detail.items() if key in common}
         head = {"SaleID": name, "OrderNumber": f"SO-{name}", "Updated": T0, "OrderStatus": "AUTHORISED"}
         self.put("raw.sale_headers", head | common | {"OrderDate": "2026-11-20"} | shared | (header or {}))
-        body = {"ID": name, "Email": "Ana@Example.com ", "SaleOrderDate": "2026-11-20", "Location": "Main"}
+        body: Row = {"ID": name, "Email": "Ana@Example.com ", "SaleOrderDate": "2026-11-20", "Location": "Main"}
         body |= {"_header_updated": T0, "TaxCalculation": "Exclusive", "CurrencyRate": 1, "Type": "Simple Sale"}
         return self.put("raw.sales", common | body | detail)
 

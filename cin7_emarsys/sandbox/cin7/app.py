@@ -1,7 +1,9 @@
 """Cin7 Core over HTTP: which paths exist, who may call, how often, and how errors look."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -98,17 +100,10 @@ def create_app(
     log = RequestLog(clock)
 
     async def ledger(request: Request) -> Response:
-        from datetime import UTC, datetime
-
-        at = request.query_params.get("at")
-        moment = datetime.fromisoformat(at) if at else None
-        if moment is not None and moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        limit, offset = _window(request)
-        return JSONResponse(merchant.ledger(limit, offset, moment))
+        return _judged(request, lambda limit, offset: merchant.ledger(limit, offset, _moment(request)))
 
     async def requests(request: Request) -> Response:
-        return JSONResponse(log.page(*_window(request)))
+        return _judged(request, log.page)
 
     async def switches(request: Request) -> Response:
         try:
@@ -142,5 +137,19 @@ def create_app(
     )
 
 
-def _window(request: Request) -> tuple[int, int]:
-    return int(request.query_params.get("limit", 1000)), int(request.query_params.get("offset", 0))
+def _judged(request: Request, page: Callable[[int, int], dict[str, Any]]) -> Response:
+    """A page of a judge: `?limit=` (1,000) and `?offset=` (0)."""
+    try:
+        limit, offset = (int(request.query_params.get(n, d)) for n, d in (("limit", 1000), ("offset", 0)))
+        return JSONResponse(page(limit, offset))
+    except ValueError as problem:
+        return JSONResponse({"error": str(problem)}, status_code=400)
+
+
+def _moment(request: Request) -> datetime | None:
+    """`?at=` in ISO 8601; UTC unless it says otherwise."""
+    at = request.query_params.get("at", "").replace(" ", "+")
+    if not at:
+        return None
+    moment = datetime.fromisoformat(at)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -4,8 +4,8 @@ Offsets are computed on the live set at each call, so rows shift between pages w
 Faults of lists: incomplete-snapshot and shifted-page last for one reading (from a Page=1 to the next), the others for
 one page. Corrupted records (`{"do": "corrupt"}`) stay until healed.
 
-- incomplete-snapshot: of each page, `share` (0.2) of the rows, at least one, are missing while Total is right;
-  with `mode` "total-drop", Total lacks them too, so that the answer looks complete.
+- incomplete-snapshot: a `share` (0.2) of all rows, at least one, is missing while Total is right; with `mode`
+  "total-drop", Total lacks them too, so that the answer looks complete.
 - shifted-page: a row came in at the front after page 1: every later page starts with the last row of the one before
   and the last row of all is never shown. On a single page: first row twice, last row missing. Total stays.
 - duplicate-row: the last row of the page before comes again with another number in `field`.
@@ -13,6 +13,7 @@ one page. Corrupted records (`{"do": "corrupt"}`) stay until healed.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ CHANGED_FIELD = {
     "ProductFamilies": "Products",
     "LocationList": "Bins",
 }
+_PAGING = re.compile(r"(?i)[?&](page|limit)=[^&]*")
 _FIGURES = ("OnHand", "PriceTier1", "InvoiceAmount", "CreditLimit")
 
 
@@ -55,12 +57,11 @@ class Pager:
         else:
             items = list(listing.items[offset : offset + limit])
         rows = [listing.render(item) for item in items]
-        if missing and rows:
-            keep = max(1, round(1 / float(missing.get("share", 0.2))))
-            dropped = len(rows[keep - 1 :: keep]) or 1
-            rows = [row for i, row in enumerate(rows) if (i + 1) % keep] if len(rows) >= keep else rows[1:]
-            if missing.get("mode") == "total-drop":
-                total -= max(dropped, sum(1 for i in range(total) if (i % limit + 1) % keep == 0))
+        if missing:
+            every = max(2, round(1 / float(missing.get("share", 0.2))))
+            gone = range(min(every, total) - 1, total, every)
+            rows = [row for i, row in enumerate(rows, offset) if i not in gone]
+            total -= len(gone) if missing.get("mode") == "total-drop" else 0
         double = self._faults.hit("duplicate-row", "cin7", path)
         if double and listing.items:
             again = listing.render(listing.items[max(0, min(offset, total) - 1)] if page > 1 else items[-1])
@@ -75,7 +76,7 @@ class Pager:
 
     def _sticky(self, name: str, path: str, page: int) -> Fault | None:
         """The fault of this reading: decided on its first page."""
-        key = (name, path.split("?")[0])
+        key = (name, _PAGING.sub("", path).lower())
         if page == 1:
             self._reading[key] = self._faults.hit(name, "cin7", path)
         return self._reading.get(key)

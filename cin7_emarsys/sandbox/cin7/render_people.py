@@ -57,7 +57,7 @@ def _bin_id(m: Merchant, place: Place, index: int) -> str:
 
 
 def location_rows(m: Merchant, shopfloor: str) -> list[tuple[str, str, str]]:
-    """(id, name, JSON text): each location with its `Bins[]` (ids now and then in upper case), then each bin again as a row of its own."""
+    """(id, name, JSON text): each location with its `Bins[]` (every other id in upper case), then each bin as a row."""
     rows = []
     for place in m.places:
         bins = ",".join(

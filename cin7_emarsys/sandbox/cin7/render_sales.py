@@ -12,6 +12,7 @@ from cin7_emarsys.sandbox.merchant.model import (
     Fulfilment,
     Invoice,
     Line,
+    Lot,
     Payment,
     Sale,
     Taken,
@@ -37,7 +38,9 @@ class SaleRenderer:
 
     def __init__(self, merchant: Merchant) -> None:
         self.m = merchant
+        self._all = merchant.products
         self._products: dict[int, _Known] = {}
+        self._lots: dict[Lot, tuple[str, str, str]] = {}
 
     # Lists.
 
@@ -216,14 +219,18 @@ class SaleRenderer:
 
     def _taken(self, t: Taken, *, twice: bool = False) -> str:
         """A pick or restock line; the location names its bin after a colon."""
-        name = LOCATIONS[t.lot.location] + (f": {t.lot.bin}" if t.lot.bin else "")
-        ident = self.m.location_id(t.lot.location)
-        again = f',"RestockLocation":{quote(name)},"RestockLocationID":"{ident}"' if twice else ""
-        known = self._known(t.product)
-        return (
-            f'{{{known.head},"Location":{quote(name)},"LocationID":"{ident}","Quantity":{t.quantity},'
-            f'"BatchSN":{text(t.lot.batch)},"ExpiryDate":{day(t.lot.expiry)}{again},{known.extras}}}'
-        )
+        place = self._lots.get(t.lot)
+        if place is None:
+            name = quote(LOCATIONS[t.lot.location] + (f": {t.lot.bin}" if t.lot.bin else ""))
+            ident = self.m.location_id(t.lot.location)
+            place = self._lots[t.lot] = (
+                f'"Location":{name},"LocationID":"{ident}"',
+                f'"BatchSN":{text(t.lot.batch)},"ExpiryDate":{day(t.lot.expiry)}',
+                f'"RestockLocation":{name},"RestockLocationID":"{ident}",',
+            )
+        k = self._known(t.product)
+        again = place[2] if twice else ""
+        return f'{{{k.head},{place[0]},"Quantity":{t.quantity},{place[1]},{again}{k.extras}}}'
 
     def _restock(self, note: CreditNote, *, twice: bool = False) -> str:
         return ",".join(self._taken(t, twice=twice) for t in note.restock)
@@ -261,7 +268,7 @@ class SaleRenderer:
         )
 
     def _known(self, n: int) -> _Known:
-        p = self.m.products[n]
+        p = self._all[n]
         known = self._products.get(n)
         if known is None or known.modified != p.modified:
             known = self._products[n] = _Known(

@@ -49,7 +49,7 @@ class ContactReads:
                 errors.append({"key": value, "errorCode": refusal.code, "errorMsg": text})
         self._account.random.shuffle(found)
         result = [
-            {"id": str(contact.id), "uid": contact.uid, **{name: contact.values.get(name) for name in wanted}}
+            {"id": str(contact.id), "uid": contact.uid, **{name: contact.value(name) for name in wanted}}
             for contact in found
         ]
         shape = self._account.switches().errors_empty_shape
@@ -97,7 +97,7 @@ class ContactReads:
         else:
             found = [contact for contact in contacts.by_id.values() if column not in contact.values]
         if query.get("excludeempty") in ("true", "1"):
-            found = [contact for contact in found if contact.values.get(returned)]
+            found = [contact for contact in found if contact.value(returned)]
         page = found[int(offset) : int(offset) + int(limit)]
         return {"errors": [], "result": [_row(contact, returned) for contact in page]}
 
@@ -144,5 +144,5 @@ def _row(contact: Contact, returned: str) -> dict[str, Any]:
     if returned == "uid":
         row["uid"] = contact.uid
     elif returned != "id":
-        row[returned] = contact.values.get(returned)
+        row[returned] = contact.value(returned)
     return row

@@ -167,7 +167,7 @@ class ContactWrites:
             raise RowRefusal(2004, "Cannot use id or uid as key on contact creation")
         if contact is not None and (not update or contact.id in created):
             raise RowRefusal(2009, f"Contact with the external id already exists: {key_field}")
-        self._email_is_free(contact, row.changes)
+        self._email_is_free(contact, key_field, row.key, row.changes)
         if contact is not None:
             contacts.apply(contact, row.changes)
             return str(contact.id)
@@ -175,9 +175,15 @@ class ContactWrites:
         created.add(contact.id)
         return contact.id
 
-    def _email_is_free(self, contact: Contact | None, changes: dict[str, Value | None]) -> None:
+    def _email_is_free(
+        self, contact: Contact | None, key_field: str, key: str, changes: dict[str, Value | None]
+    ) -> None:
         email = changes.get(EMAIL)
-        if email is None or self._account.switches().email_conflict == "duplicate":
+        if (
+            email is None
+            or (key_field, key) == (EMAIL, email)
+            or self._account.switches().email_conflict == "duplicate"
+        ):
             return
         if any(other is not contact for other in self._account.contacts.find(EMAIL, str(email))):
             raise RowRefusal(2009, f"Contact with the external id already exists: {EMAIL}")

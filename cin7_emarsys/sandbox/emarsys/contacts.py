@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from cin7_emarsys.sandbox.clock import Clock
 from cin7_emarsys.sandbox.emarsys.envelope import RowRefusal, local_time
@@ -28,10 +28,28 @@ class Contact:
     def email(self) -> str:
         return str(self.values.get(EMAIL, ""))
 
+    def value(self, field_id: str) -> Value | None:
+        """As the vendor shows it."""
+        return local_time(self.created_at) if field_id == REGISTERED else self.values.get(field_id)
+
     @property
     def opt_in(self) -> str | None:
         value = self.values.get(OPT_IN)
         return None if value is None else str(value)
+
+
+class Consent(NamedTuple):
+    """One change of opt-in, "api" or "ui"."""
+
+    email: str
+    old: str | None
+    new: Value | None
+    at: datetime
+    by: str
+
+    def shown(self) -> dict[str, Any]:
+        at = self.at.isoformat(timespec="milliseconds")
+        return {"email": self.email, "from": self.old, "to": self.new, "at": at, "by": self.by}
 
 
 class Contacts:
@@ -42,15 +60,16 @@ class Contacts:
         self.by_id: dict[int, Contact] = {}
         self.generated: dict[str, Contact] = {}
         """By customer value as sent; nothing that comes later repairs them."""
-        self.consents: list[dict[str, Any]] = []
-        """Each change of opt-in: `{"email", "from", "to", "at", "by"}`."""
+        self.consents: list[Consent] = []
         self._last_id = FIRST_ID - 1
         self._by_uid: dict[str, Contact] = {}
         self._indexes: dict[str, dict[str, list[Contact]]] = {}
+        self._fold_case = False
         self.reindex()
 
     def reindex(self) -> None:
         """After a change of the fields or switches."""
+        self._fold_case = self._switches().email_case == "insensitive"
         indexes: dict[str, dict[str, list[Contact]]] = {name: {} for name in self._fields.indexed()}
         for name, index in indexes.items():
             for contact in self.by_id.values():
@@ -92,9 +111,7 @@ class Contacts:
         return found[0]
 
     def create(self, values: dict[str, Value | None], by: str = "api") -> Contact:
-        now = self._clock.now()
-        contact = self._new(now)
-        contact.values[REGISTERED] = local_time(now)
+        contact = self._new(self._clock.now())
         self.by_id[contact.id] = contact
         self._by_uid[contact.uid] = contact
         self.apply(contact, values, by)
@@ -107,9 +124,8 @@ class Contacts:
             if name in self._indexes:
                 self._move(contact, name, value)
             if name == OPT_IN and value != contact.opt_in:
-                at = self._clock.now().isoformat(timespec="milliseconds")
-                change = {"from": contact.opt_in, "to": value, "at": at, "by": by}
-                self.consents.append({"email": changes.get(EMAIL) or contact.email, **change})
+                email = changes.get(EMAIL) or contact.email
+                self.consents.append(Consent(str(email), contact.opt_in, value, self._clock.now(), by))
             if value is None:
                 values.pop(name, None)
             else:
@@ -150,7 +166,7 @@ class Contacts:
 
     def _folded(self, name: str, value: Value) -> str:
         text = str(value)
-        return text.lower() if name == EMAIL and self._switches().email_case == "insensitive" else text
+        return text.lower() if self._fold_case and name == EMAIL else text
 
 
 def key_text(key_field: str, value: Any) -> str:

@@ -38,7 +38,7 @@ def routes(account: Account, log: RequestLog) -> list[Route]:
         _route("events", lambda limit, offset: _page("events", account.events.log, limit, offset)),
         _route("mails", lambda limit, offset: _page("mails", account.mails, limit, offset)),
         _route("imports", lambda limit, offset: _page("imports", account.catalogue.imports, limit, offset)),
-        _route("consents", lambda limit, offset: _page("consents", account.contacts.consents, limit, offset)),
+        _route("consents", judge.consents),
         _route("requests", log.page),
     ]
 
@@ -56,13 +56,17 @@ class Judge:
 
     def _shown(self, contact: Contact) -> dict[str, Any]:
         known = self._account.fields.by_id
-        fields = {known[name].string_id: value for name, value in contact.values.items() if not known[name].read_only}
+        fields = {known[name].string_id: value for name, value in contact.values.items()}
         return {
             "email": contact.email,
             "fields": fields,
             "created_at": contact.created_at.isoformat(timespec="milliseconds"),
             "generated": contact.generated,
         }
+
+    def consents(self, limit: int, offset: int) -> dict[str, Any]:
+        consents = self._account.contacts.consents
+        return {"total": len(consents), "consents": [each.shown() for each in consents[offset : offset + limit]]}
 
     def catalogue(self, limit: int, offset: int) -> dict[str, Any]:
         catalogue = self._account.catalogue

@@ -49,12 +49,12 @@ class Tactics:
         """Off at the check of `version` and on now; or away then, on now, and seen before."""
 
         def is_back(item: Item) -> bool:
+            if item["available"] not in TRUE:
+                return False
             old = then.get(item["item"])
             if old is None:
-                was_off = self._catalogue.first_seen[item["item"]] <= version
-            else:
-                was_off = old["available"] not in TRUE
-            return was_off and item["available"] in TRUE
+                return self._catalogue.first_seen[item["item"]] <= version
+            return old["available"] not in TRUE
 
         return is_back
 

@@ -1,6 +1,7 @@
 """Actions on sales: order, allocate, pick, ship, invoice, pay, refund, credit, void, undo, edit, touch."""
 
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from cin7_emarsys.sandbox.merchant import documents
@@ -390,8 +391,8 @@ def edit(
 
 def touch(deal: Deal, *, count: int = 200) -> Result:
     """A bulk job of the platform: the newest `count` sales get one `Updated` millisecond, nothing else changes."""
-    now, total = deal.m.now(), len(deal.m.sales)
-    numbers = range(max(0, total - count), total)
+    now, sales = deal.m.now(), deal.m.sales
+    numbers = list(islice((n for n in range(len(sales) - 1, -1, -1) if sales.listed(n)), count))
     for n in numbers:
         deal.m.keep_sale(deal.m.sales.get(n), now)
     return {"count": len(numbers), "sale_ids": [deal.m.sales.kept[n].id for n in numbers][:1000]}

@@ -15,18 +15,28 @@ def _told(deal: Deal, product: Product, **more: Any) -> Result:
     return {"sku": product.sku, "product_id": product.id, **more}
 
 
-def _lot(deal: Deal, product: Product, location: int, bin_name: str | None, batch: str | None) -> Lot:
-    """The lot of that bin and batch; without a bin the product's home there."""
-    found = [
-        lot
-        for lot in deal.m.book.of(product.n)
-        if lot.location == location and lot.bin == bin_name and (batch is None or lot.batch == batch)
-    ]
-    if bin_name is None and batch is None:
+def _shelf(deal: Deal, product: Product, location: int, bin_name: str | None) -> Lot:
+    """Where goods are put away: the bin that is asked for, else the product's home at that location."""
+    if bin_name is None:
         return deal.m.book.home(product.n, location)
-    if bin_name is not None and bin_name not in deal.m.places[location].bins:
+    if bin_name not in deal.m.places[location].bins:
         raise ValueError(f"{LOCATIONS[location]} has no bin {bin_name!r}")
-    return found[0] if found else Lot(location, bin_name, batch)
+    return Lot(location, bin_name)
+
+
+def _stocked(deal: Deal, product: Product, location: str | None, bin_name: str | None, batch: str | None) -> Lot:
+    """Where goods are taken from: of the lots that fit, the one with most unpicked units."""
+    place = None if location is None else location_number(location)
+    found = [
+        (row.on_hand - row.picked, lot)
+        for lot, row in deal.m.book.of(product.n).items()
+        if (place is None or lot.location == place)
+        and (bin_name is None or lot.bin == bin_name)
+        and (batch is None or lot.batch == batch)
+    ]
+    if not found:
+        raise ValueError(f"there is no stock of {product.sku} in {location or 'any location'} {bin_name or ''}".strip())
+    return max(found, key=lambda pair: pair[0])[1]
 
 
 def receive(
@@ -50,7 +60,7 @@ def receive(
         day = date.fromisoformat(expiry) if expiry else None
         lot = Lot(place, bin or deal.m.book.home(product.n, place).bin, batch or "B-NEW", day)
     else:
-        lot = _lot(deal, product, place, bin, None)
+        lot = _shelf(deal, product, place, bin)
     row = deal.m.book.change(product.n, lot, on_hand=units)
     row.on_order = max(ZERO, row.on_order - units)
     row.due = row.due if row.on_order else None
@@ -60,7 +70,8 @@ def receive(
 def _sold_out(deal: Deal) -> Product:
     for n in deal.m.catalogue.popular:
         product = deal.m.products[n]
-        if product.status == "Active" and deal.m.sellable_truth(n) == 0:
+        if product.status == "Active" and product.sellable and deal.m.sellable_truth(n) == 0:
+            deal.spoken_for.add(n)
             return product
     return deal.product(None)
 
@@ -70,21 +81,24 @@ def adjust(
     *,
     sku: str | None = None,
     delta: Any = -1,
-    location: str = LOCATIONS[0],
+    location: str | None = None,
     bin: str | None = None,
     batch: str | None = None,
 ) -> Result:
-    """A stock adjustment of one lot; it cannot take more than is there and not picked."""
-    product, place, units = deal.product(sku), location_number(location), number(delta, "delta")
-    lot = _lot(deal, product, place, bin, batch)
-    _enough(deal, product, lot, -units)
+    """A stock adjustment of one lot (the fullest that fits); it cannot take more than is there and not picked."""
+    product, units = deal.product(sku), number(delta, "delta")
+    if units < 0:
+        lot = _stocked(deal, product, location, bin, batch)
+        _enough(deal, product, lot, -units)
+    else:
+        lot = _shelf(deal, product, location_number(location or LOCATIONS[0]), bin)
     deal.m.book.change(product.n, lot, on_hand=units)
-    return _told(deal, product, delta=float(units), location=location, bin=lot.bin)
+    return _told(deal, product, delta=float(units), location=LOCATIONS[lot.location], bin=lot.bin)
 
 
 def _enough(deal: Deal, product: Product, lot: Lot, units: Decimal) -> None:
-    row = deal.m.book.of(product.n).get(lot)
-    left = row.on_hand - row.picked if row else ZERO
+    row = deal.m.book.of(product.n)[lot]
+    left = row.on_hand - row.picked
     if units > max(ZERO, left):
         where = f"{LOCATIONS[lot.location]}{f' {lot.bin}' if lot.bin else ''}"
         raise ValueError(f"only {left} unpicked units of {product.sku} lie in {where}")
@@ -95,29 +109,27 @@ def transfer(
     *,
     sku: str | None = None,
     quantity: Any = None,
-    source: str = LOCATIONS[0],
+    source: str | None = None,
     to: str = LOCATIONS[2],
     bin: str | None = None,
     to_bin: str | None = None,
+    batch: str | None = None,
 ) -> Result:
-    """Moves units between locations or bins; without a quantity all that lie there unpicked. "from" may be written for
-    "source". Units that are allocated and not picked may be moved."""
-    product, place = deal.product(sku), location_number(source)
-    lot = _lot(deal, product, place, bin, None)
-    row = deal.m.book.of(product.n).get(lot)
-    units = number(quantity, "quantity") if quantity is not None else (row.on_hand - row.picked if row else ZERO)
+    """Moves units between locations or bins; without a quantity all that lie unpicked in the fullest lot that fits.
+    "from" may be written for "source". Units that are allocated and not picked may be moved."""
+    product, target = deal.product(sku), location_number(to)
+    lot = _stocked(deal, product, source, bin, batch)
+    shelf = _shelf(deal, product, target, to_bin)
+    row = deal.m.book.of(product.n)[lot]
+    units = number(quantity, "quantity") if quantity is not None else row.on_hand - row.picked
     if units <= 0:
         raise ValueError(f"there is nothing of {product.sku} to move")
     _enough(deal, product, lot, units)
-    target = location_number(to)
-    if to_bin is not None and to_bin not in deal.m.places[target].bins:
-        raise ValueError(f"{LOCATIONS[target]} has no bin {to_bin!r}")
-    home = deal.m.book.home(product.n, target)
-    there = Lot(target, to_bin or home.bin, lot.batch, lot.expiry)
+    there = Lot(target, shelf.bin, lot.batch, lot.expiry)
     deal.m.book.change(product.n, lot, on_hand=-units)
     deal.m.book.change(product.n, there, on_hand=units)
-    return _told(deal, product, quantity=float(units), source=LOCATIONS[place], bin=lot.bin, to=LOCATIONS[target],
-                 to_bin=there.bin)  # fmt: skip
+    return _told(deal, product, quantity=float(units), source=LOCATIONS[lot.location], bin=lot.bin,
+                 to=LOCATIONS[target], to_bin=there.bin)  # fmt: skip
 
 
 def hold(deal: Deal, *, sku: str | None = None, quantity: Any = 5, tier: str = "Wholesale") -> Result:

@@ -27,6 +27,8 @@ class Deal:
     def __init__(self, merchant: Merchant) -> None:
         self.m = merchant
         self._turn = 0
+        self.spoken_for: set[int] = set()
+        """Products that a default chose for a story of their own, such as a restock; other defaults pass them by."""
 
     def product(self, sku: str | None, least: int = 1) -> Product:
         """By SKU; else the next best seller of which at least so many can be sold."""
@@ -36,7 +38,9 @@ class Deal:
         for _ in range(len(popular)):
             self._turn += 1
             product = self.m.products[popular[self._turn % len(popular)]]
-            if product.sellable and product.status == "Active" and self.m.sellable_truth(product.n) >= least:
+            if product.n in self.spoken_for or not product.sellable or product.status != "Active":
+                continue
+            if self.m.sellable_truth(product.n) >= least:
                 return product
         raise ValueError(f"no product with {least} sellable units is left")
 

@@ -21,7 +21,8 @@ class Warehouse:
 
     def goods(self, sale: Sale) -> list[bool]:
         """Per line: is it a thing that leaves our warehouse?"""
-        return [self.products[line.product].is_stock and not line.drop_ship for line in sale.lines]
+        products = self.products
+        return [products[line.product].type == "Stock" and not line.drop_ship for line in sale.lines]
 
     def authorise(self, sale: Sale, *, allocate: bool) -> None:
         """AUTHORISED allocates at the sale's location, below zero if need be (a backorder); AUTH_NO_ALLOC does not."""

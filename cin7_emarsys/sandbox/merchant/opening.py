@@ -31,6 +31,11 @@ def _named(today: date) -> dict[str, list[tuple[Lot, str]]]:
         return today + timedelta(days=n)
 
     return {
+        "TEE-RED-S": [(Lot(MAIN, "A-01-17"), "70")],
+        "TEE-RED-M": [(Lot(MAIN, "A-01-18"), "9")],
+        "TEE-BLUE-S": [(Lot(MAIN, "A-01-19"), "12")],
+        "TEE-BLUE-M": [(Lot(MAIN, "A-01-20"), "20"), (Lot(SHOP), "3")],
+        "MUG & SAUCER ÅØ 12": [(Lot(MAIN, "A-01-17"), "40")],
         "GLOVE-L": [(Lot(MAIN, "A-01-01"), "60")],
         "BLANKET-PIC": [(Lot(MAIN, "A-01-02"), "30"), (Lot(THIRD_PARTY, "P-01"), "6")],
         "CUP-ENAMEL": [(Lot(MAIN, "A-01-03"), "100"), (Lot(THIRD_PARTY, "P-01"), "12")],

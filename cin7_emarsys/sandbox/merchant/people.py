@@ -33,6 +33,7 @@ class People:
         self.modified = array("q", (_modified(anchor, n) for n in range(count)))
         self.kept: dict[int, Customer] = {}
         self._made: dict[int, Customer] = {}
+        self._first: dict[int, Customer] = {}
         self.version = 0
 
     def __len__(self) -> int:
@@ -44,6 +45,15 @@ class People:
             if len(self._made) > _CACHE:
                 self._made.clear()
             customer = self._made[n] = self.make(n)
+        return customer
+
+    def original(self, n: int) -> Customer:
+        """A seeded customer as it was at first, for old documents; not to be changed."""
+        customer = self._first.get(n)
+        if customer is None:
+            if len(self._first) > _CACHE:
+                self._first.clear()
+            customer = self._first[n] = self.make(n)
         return customer
 
     def keep(self, customer: Customer, now: int) -> None:

@@ -87,7 +87,7 @@ class SeedSource:
         fate = _FATE[self.fates[n]]
         created = self.created(n)
         buyer = int(self.buyers * rng.random() ** 1.6)
-        customer = self.specials.get(buyer) or self.people.make(buyer)
+        customer = self.specials.get(buyer) or self.people.original(buyer)
         lines = self._lines(rng, customer, fate)
         charges = [] if customer.tier == "Wholesale" or fate in ("service", "pos") else _charges(rng)
         location = SHOP if fate == "pos" else THIRD_PARTY if rng.random() < 0.1 else MAIN

@@ -170,7 +170,7 @@ class Merchant:
         """An order line at the tier's price; goods of our own unless told otherwise."""
         price = rest.pop("price", None)
         if price is None:
-            price = product.prices[1 if tier == "Wholesale" else 0]
+            price = (product.prices[1] if tier == "Wholesale" else ZERO) or product.prices[0]
         return Line(product.n, quantity, price, ZERO if self.is_history else GST, **rest)
 
     def keep_sale(self, sale: Sale, at: int | None = None) -> None:
@@ -193,14 +193,15 @@ class Merchant:
     # Promises to a price tier.
 
     def draw_holds(self, sale: Sale) -> None:
-        """A new order of a tier that has holds draws on them."""
+        """A new order of a tier that has holds draws on them, the oldest first."""
         sale.held = []
-        for hold in self.holds:
-            if hold.tier == sale.tier:
-                units = sum((line.quantity for line in sale.lines if line.product == hold.product), ZERO)
-                if units:
-                    hold.drawn += units
-                    sale.held.append((hold.n, units))
+        for line in sale.lines:
+            units = line.quantity
+            for hold in self.holds:
+                if hold.tier == sale.tier and hold.product == line.product and (drawn := min(units, hold.left)) > 0:
+                    hold.drawn += drawn
+                    units -= drawn
+                    sale.held.append((hold.n, drawn))
 
     def return_holds(self, sale: Sale) -> None:
         """The order is gone: what it drew is held again."""
@@ -284,6 +285,8 @@ class Merchant:
             if not product.is_stock:
                 continue
             past = self.journal.get(product.n) if at else None
+            if past and past.times[0] > ms:
+                continue  # it did not exist yet
             lots = past.at(ms)[1] if past else self.ledger_rows(product.n)
             for location, bin_name, on_hand, allocated in lots:
                 if offset <= total < offset + limit:

@@ -42,11 +42,14 @@ stock as (
     select
         snapshot.product_id,
         case settings.location_mode when 'separate' then snapshot.location_key else '' end as pool,
-        sum(snapshot.on_hand) as on_hand,
-        greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'non_sellable_location'), 0), 0) as non_sellable,
-        greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'blocked_bin'), 0), 0) as blocked,
-        greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'expired'), 0), 0) as expired,
-        greatest(coalesce(sum(snapshot.allocated) filter (bar is null), 0), 0) as allocated,
+        -- 18 digits from here on: arithmetic on the 38 of a sum costs three times as much
+        cast(sum(snapshot.on_hand) as decimal(18, 4)) as on_hand,
+        cast(greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'non_sellable_location'), 0), 0) as decimal(18, 4))
+            as non_sellable,
+        cast(greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'blocked_bin'), 0), 0) as decimal(18, 4))
+            as blocked,
+        cast(greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'expired'), 0), 0) as decimal(18, 4)) as expired,
+        cast(greatest(coalesce(sum(snapshot.allocated) filter (bar is null), 0), 0) as decimal(18, 4)) as allocated,
         any_value(snapshot.sku) as sku
     from staging.snapshot as snapshot, policy.settings as settings
     group by all
@@ -89,7 +92,8 @@ taken as (
     group by all
 ),
 demand as (
-    select ordered.product_id, ordered.pool, sum(greatest(ordered.units - coalesce(taken.units, 0), 0)) as units
+    select ordered.product_id, ordered.pool,
+        cast(sum(greatest(ordered.units - coalesce(taken.units, 0), 0)) as decimal(18, 4)) as units
     from ordered
     left join taken on taken.sale_id = ordered.sale_id and taken.product_id = ordered.product_id
     group by all
@@ -115,19 +119,31 @@ pools as (
     full join demand on demand.product_id = stock.product_id and demand.pool = stock.pool
 ),
 summed as (
+    -- one pool is its own sum; summing it again would cost as much as all the rest
+    select product_id, sku, in_snapshot, on_hand, r0 - on_hand as shortfall, non_sellable, c1, blocked, c2, expired, c3,
+        allocated, c4, unallocated, c5, r0 - c1 - c2 - c3 - c4 - c5 as r5
+    from pools
+    where (select location_mode from policy.settings) <> 'separate'
+    union all
     select
         product_id,
         any_value(sku) as sku,
         bool_or(in_snapshot) as in_snapshot,
-        sum(on_hand) as on_hand,
-        sum(r0 - on_hand) as shortfall,
-        sum(non_sellable) as non_sellable, sum(c1) as c1,
-        sum(blocked) as blocked, sum(c2) as c2,
-        sum(expired) as expired, sum(c3) as c3,
-        sum(allocated) as allocated, sum(c4) as c4,
-        sum(unallocated) as unallocated, sum(c5) as c5,
-        sum(r0 - c1 - c2 - c3 - c4 - c5) as r5
+        cast(sum(on_hand) as decimal(18, 4)) as on_hand,
+        cast(sum(r0 - on_hand) as decimal(18, 4)) as shortfall,
+        cast(sum(non_sellable) as decimal(18, 4)) as non_sellable,
+        cast(sum(c1) as decimal(18, 4)) as c1,
+        cast(sum(blocked) as decimal(18, 4)) as blocked,
+        cast(sum(c2) as decimal(18, 4)) as c2,
+        cast(sum(expired) as decimal(18, 4)) as expired,
+        cast(sum(c3) as decimal(18, 4)) as c3,
+        cast(sum(allocated) as decimal(18, 4)) as allocated,
+        cast(sum(c4) as decimal(18, 4)) as c4,
+        cast(sum(unallocated) as decimal(18, 4)) as unallocated,
+        cast(sum(c5) as decimal(18, 4)) as c5,
+        cast(sum(r0 - c1 - c2 - c3 - c4 - c5) as decimal(18, 4)) as r5
     from pools
+    where (select location_mode from policy.settings) = 'separate'
     group by product_id
 ),
 holders as (

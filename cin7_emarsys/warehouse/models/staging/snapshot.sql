@@ -22,8 +22,8 @@ with newest as (
     limit 1
 ),
 places as (
-    select distinct Location, Bin, lower(trim(Location)) as location_key, lower(trim(Bin)) as bin_key
-    from raw.availability
+    select Location, Bin, lower(trim(Location)) as location_key, lower(trim(Bin)) as bin_key
+    from (select distinct Location, Bin from raw.availability)
 ),
 barred as (
     select places.*,

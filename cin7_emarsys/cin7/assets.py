@@ -1,0 +1,262 @@
+"""The Cin7 room in Dagster: one asset for each thing read, and the checks on what was read.
+
+What belongs here: keys, descriptions, metadata, check results. What does not: reading and loading.
+"""
+
+# Dagster reads the annotations of its functions, so they must not be postponed.
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AssetSpec,
+    Config,
+    FreshnessPolicy,
+    MaterializeResult,
+    TableColumn,
+    TableSchema,
+    multi_asset,
+)
+from pydantic import Field
+
+from cin7_emarsys.cin7 import availability, extract, load, sales
+from cin7_emarsys.cin7.client import Cin7
+from cin7_emarsys.cin7.load import Loaded
+from cin7_emarsys.settings import SettingsResource
+from cin7_emarsys.warehouse import gates
+from cin7_emarsys.warehouse.assets import checks_of
+from cin7_emarsys.warehouse.resource import Warehouse
+
+GROUP = "cin7"
+
+
+class ReadConfig(Config):
+    """How one list is read."""
+
+    full: bool = Field(default=False, description="Read everything anew instead of what changed since the last read.")
+
+
+def _spec(table: str, description: str, hours: int, deps: list[str]) -> AssetSpec:
+    return AssetSpec(
+        ["raw", table],
+        deps=[AssetKey(dep.split("/")) for dep in deps],
+        group_name=GROUP,
+        description=description,
+        owners=["team:data"],
+        kinds={"cin7", "duckdb"},
+        freshness_policy=FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)),
+        metadata={"dagster/column_schema": _schema(table)} if table in load.TABLES else {},
+    )
+
+
+# What Cin7's columns mean where the name does not say it.
+_MEANING = {
+    "Updated": "Last change (UTC).",
+    "LastModifiedOn": "Last change (UTC).",
+    "_hash": "Hash of the record as received.",
+    "_raw": "The record as received.",
+    "_extract_id": "Extract it came with.",
+    "_loaded_at": "When that extract began, by Cin7's clock (UTC).",
+    "_missing_since": "Since when a complete read no longer lists it.",
+    "_header_updated": "The header's last change for which this detail was read.",
+    "_in_first_scan": "Listed in the first reading of headers, so it is history.",
+    "_source": "Endpoint it came from.",
+    "MarketingConsent": "0 and 1 unknown, 2 opt in, 3 opt out.",
+}
+
+
+def _schema(table: str) -> TableSchema:
+    return TableSchema(
+        [
+            TableColumn(
+                name, kind if len(kind) < 60 else f"{kind[:57]}...", _MEANING.get(name, f"As Cin7 names it: {name}.")
+            )
+            for name, kind in load.columns_of(table).items()
+        ]
+    )
+
+
+def _figures(warehouse: Warehouse, table: str, loaded: Loaded, **more: Any) -> dict[str, Any]:
+    with warehouse.read() as connection:
+        count = connection.execute(f"select count(*) from raw.{table}").fetchone()
+    return {
+        "dagster/row_count": count[0] if count else 0,
+        "inserted": loaded.inserted,
+        "updated": loaded.updated,
+        "unchanged": loaded.unchanged,
+        "rejected": loaded.rejected,
+        **({"gone": loaded.missing} if loaded.missing else {}),
+        **more,
+    }
+
+
+account = AssetSpec(
+    ["cin7", "account"],
+    group_name=GROUP,
+    description="The Cin7 Core account: the system of record for stock, orders, products and customers.",
+    owners=["team:operations"],
+    kinds={"cin7"},
+)
+
+_REFERENCES = {
+    "me": "The account: company, base currency, calendar.",
+    "locations": "Locations and their bins.",
+    "categories": "Product categories.",
+    "brands": "Brands.",
+    "price_tiers": "The ten price tiers and their names.",
+}
+
+
+@multi_asset(
+    name="reference",
+    specs=[_spec(table, text, 30, ["cin7/account"]) for table, text in _REFERENCES.items()],
+    op_tags={"dagster/priority": "9"},
+)
+def reference(settings: SettingsResource, warehouse: Warehouse) -> Iterator[MaterializeResult[Any]]:
+    """Account, locations, categories, brands, price tiers."""
+    loaded = settings.load()
+    results: list[MaterializeResult[Any]] = []
+    with Cin7(loaded) as cin7:
+        for table in _REFERENCES:
+            if table == "me":
+                read = extract.read_account(cin7, warehouse, loaded.paths.landing)
+            else:
+                read = extract.read_list(cin7, warehouse, loaded.paths.landing, table, full=True)
+            metadata = _figures(warehouse, table, read.loaded, calls=read.calls)
+            results.append(MaterializeResult(asset_key=["raw", table], metadata=metadata))
+    yield from results
+
+
+_LISTS = {
+    "products": ("Products as Cin7 has them, deprecated ones and bills of material included.", 2),
+    "product_families": ("Which variants belong together.", 30),
+    "customers": ("Customers and their contacts, with e-mail and consent.", 2),
+}
+
+
+def _list(table: str) -> AssetsDefinition:
+    description, hours = _LISTS[table]
+
+    @multi_asset(
+        name=table, specs=[_spec(table, description, hours, ["cin7/account"])], op_tags={"dagster/priority": "8"}
+    )
+    def read(config: ReadConfig, settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+        loaded = settings.load()
+        with Cin7(loaded) as cin7:
+            done = extract.read_list(cin7, warehouse, loaded.paths.landing, table, full=config.full)
+        more = {"calls": done.calls, "mode": done.mode, "watermark": done.watermark.isoformat()}
+        return MaterializeResult(metadata=_figures(warehouse, table, done.loaded, **more))
+
+    return read
+
+
+@multi_asset(
+    name="sale_headers",
+    specs=[
+        _spec(
+            "sale_headers",
+            "Headers of all sales and credit notes: what changed, and which details have to be read.",
+            1,
+            ["cin7/account"],
+        )
+    ],
+    op_tags={"dagster/priority": "7"},
+)
+def sale_headers(config: ReadConfig, settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+    loaded = settings.load()
+    with Cin7(loaded) as cin7:
+        scan = sales.scan_headers(cin7, warehouse, loaded.paths.landing, full=config.full)
+    more = {"calls": scan.calls, "watermark": scan.at.isoformat(), "details_queued": scan.queued}
+    return MaterializeResult(metadata=_figures(warehouse, "sale_headers", scan.loaded, **more))
+
+
+@multi_asset(
+    name="unallocated_sales",
+    specs=[
+        _spec(
+            "unallocated_sales",
+            "Details of sales that are authorised without allocation, read first: Cin7's stock figures do not show them.",
+            1,
+            ["raw/sale_headers"],
+        )
+    ],
+    op_tags={"dagster/priority": "6"},
+)
+def unallocated_sales(settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+    loaded = settings.load()
+    with Cin7(loaded) as cin7:
+        done = sales.read_details(cin7, warehouse, loaded.paths.landing, only_unallocated=True)
+    more = {"calls": done.calls, "left": done.left, "failed": done.failed}
+    return MaterializeResult(metadata=_figures(warehouse, "sales", done.loaded, **more))
+
+
+@multi_asset(
+    name="availability",
+    specs=[
+        _spec(
+            "availability",
+            "A complete snapshot of stock, taken right after the sale headers, and whether it can be trusted.",
+            1,
+            ["raw/sale_headers", "raw/unallocated_sales"],
+        )
+    ],
+    op_tags={"dagster/priority": "5"},
+)
+def availability_snapshot(
+    context: AssetExecutionContext, settings: SettingsResource, warehouse: Warehouse
+) -> MaterializeResult[Any]:
+    loaded = settings.load()
+    with Cin7(loaded) as cin7:
+        taken = availability.take_snapshot(
+            cin7, warehouse, loaded.paths.landing, max_row_drop=loaded.merchant.availability.max_row_drop
+        )
+    if not taken.trusted:
+        context.log.warning(f"the snapshot is not trusted, nothing changes: {taken.reason}")
+    return MaterializeResult(
+        metadata={
+            "dagster/row_count": taken.rows,
+            "snapshot_id": taken.snapshot_id,
+            "trusted": taken.trusted,
+            "reason": taken.reason or "",
+            "reads": taken.passes,
+            "untrusted_skus": taken.untrusted_skus,
+            "rejected": taken.rejected,
+            "calls": taken.calls,
+        }
+    )
+
+
+@multi_asset(
+    name="sales",
+    specs=[
+        _spec(
+            "sales",
+            "Sales with their lines, fulfilments, invoices and credit notes, read one by one from the queue.",
+            2,
+            ["raw/sale_headers", "raw/unallocated_sales"],
+        )
+    ],
+    op_tags={"dagster/priority": "1"},
+)
+def sale_details(settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+    loaded = settings.load()
+    with Cin7(loaded) as cin7:
+        done = sales.read_details(cin7, warehouse, loaded.paths.landing)
+    more = {"calls": done.calls, "left": done.left, "failed": done.failed}
+    return MaterializeResult(metadata=_figures(warehouse, "sales", done.loaded, **more))
+
+
+assets: list[AssetsDefinition | AssetSpec] = [
+    account,
+    reference,
+    *(_list(table) for table in _LISTS),
+    sale_headers,
+    unallocated_sales,
+    availability_snapshot,
+    sale_details,
+]
+checks = [checks_of("cin7_checks", gates.read(Path(__file__).parent / "checks"))]

@@ -1,0 +1,7 @@
+-- title: {rows} records from Cin7 cannot be used and were set aside
+-- assets: raw.sale_headers
+-- severity: warn
+-- next_step: Correct the record in Cin7; raw.rejected has it with its payload, and it leaves when it comes well-formed.
+select entity, left(key, 60) as key, reason, first_seen
+from raw.rejected
+order by last_seen desc

@@ -1,0 +1,6 @@
+-- title: {rows} fields come from Cin7 that this version does not know
+-- assets: raw.products
+-- severity: warn
+-- next_step: Nothing is lost (raw keeps each record as received); see whether the field matters.
+select entity, field, seen, first_seen
+from raw.schema_drift

@@ -1,0 +1,9 @@
+-- title: {rows} sources have not been read for more than a day
+-- assets: raw.sale_headers
+-- severity: warn
+-- next_step: See why their job does not run (schedules switched off, credentials, rate limit).
+select entity, watermark as read_up_to, completed_at
+from raw.watermarks
+where entity in ('products', 'customers', 'sale_headers', 'availability')
+and completed_at < (select max(completed_at)
+from raw.watermarks) - interval 26 hours

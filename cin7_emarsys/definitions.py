@@ -1,0 +1,22 @@
+"""The whole graph, wired. Nothing is computed here; importing it opens no file of data and no connection."""
+
+from __future__ import annotations
+
+from dagster import Definitions, in_process_executor
+
+from cin7_emarsys.cin7 import assets as cin7
+from cin7_emarsys.emarsys import assets as emarsys
+from cin7_emarsys.operations import jobs
+from cin7_emarsys.operations.runs import RunSettings
+from cin7_emarsys.settings import paths
+from cin7_emarsys.warehouse import assets as warehouse
+from cin7_emarsys.warehouse.resource import Warehouse
+
+defs = Definitions(
+    assets=[*cin7.assets, *warehouse.assets, *emarsys.assets],
+    asset_checks=[*cin7.checks, *warehouse.checks, *emarsys.checks],
+    jobs=jobs.jobs,
+    schedules=jobs.schedules,
+    resources={"settings": RunSettings(), "warehouse": Warehouse(database=str(paths().warehouse))},
+    executor=in_process_executor,
+)

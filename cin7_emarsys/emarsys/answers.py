@@ -1,0 +1,111 @@
+"""What an answer of Emarsys means, record by record.
+
+What belongs here: pure reading of answers into outcomes. What does not: sending (``client.py``) and keeping (``ledger.py``).
+
+The vendor's word is in the body, not in the status: a batch with failures is HTTP 200 and ``replyCode`` 0, with the
+failures inside ``data.errors``, which comes absent, as an empty list, as a map, or as a list of objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Outcome = Literal["accepted", "rejected", "retryable", "unknown"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The fate of one record: outcome, the vendor's code, and its words."""
+
+    outcome: Outcome
+    code: str | None = None
+    reason: str | None = None
+
+
+ACCEPTED = Verdict("accepted")
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Fates by key, and how many errors named a key that was never sent."""
+
+    by_key: Mapping[str, Verdict]
+    strangers: int = 0
+
+
+class NotTrusted(Exception):
+    """An answer from which nothing can be concluded about the records."""
+
+
+def envelope(content: object) -> Any:
+    """The ``data`` of an answer with ``replyCode`` 0. Raises `NotTrusted` for anything else."""
+    if not isinstance(content, dict) or "replyCode" not in content:
+        raise NotTrusted("the answer has no replyCode")
+    if content["replyCode"] != 0:
+        raise NotTrusted(f"replyCode {content['replyCode']}: {content.get('replyText', '')}")
+    return content.get("data")
+
+
+def errors_of(data: object) -> dict[str, tuple[str, str]]:
+    """``data.errors`` in any of its shapes as key → (code, text)."""
+    errors = data.get("errors") if isinstance(data, dict) else None
+    found: dict[str, tuple[str, str]] = {}
+    if isinstance(errors, dict):
+        for key, value in errors.items():
+            if isinstance(value, dict):
+                for code, text in value.items():
+                    found[str(key)] = (str(code), str(text))
+            else:
+                found[str(key)] = ("", str(value))
+    elif isinstance(errors, list):
+        for entry in errors:
+            if isinstance(entry, dict):
+                key = entry.get("key", entry.get("external_id", ""))
+                found[str(key)] = (str(entry.get("errorCode", "")), str(entry.get("errorMsg", "")))
+    return found
+
+
+def judge(code: str, text: str) -> Verdict:
+    """One record's error. A race on the same key is told as "already exists" and may be repeated."""
+    if code == "2009" or (code == "2006" and "already exist" in text.lower()):
+        return Verdict("retryable", code, text)
+    return Verdict("rejected", code, text)
+
+
+def batch(content: object, keys: Iterable[str]) -> Verdicts:
+    """The fate of every record of a contact or event batch. Raises `NotTrusted`.
+
+    What is not named among the errors was accepted; ``data.ids`` proves nothing about a single record, since it is
+    neither in order nor of one type.
+    """
+    data = envelope(content)
+    if not isinstance(data, dict | list):
+        raise NotTrusted("the answer says nothing about the records")
+    sent = {key.strip().lower(): key for key in keys}
+    verdicts: dict[str, Verdict] = dict.fromkeys(sent.values(), ACCEPTED)
+    strangers = 0
+    for key, (code, text) in errors_of(data).items():
+        ours = sent.get(key.strip().lower())
+        if ours is None:
+            strangers += 1
+        else:
+            verdicts[ours] = judge(code, text)
+    ids = data.get("ids") if isinstance(data, dict) else None
+    if isinstance(ids, list) and strangers and len(ids) < sum(v.outcome == "accepted" for v in verdicts.values()):
+        # Somebody failed and was not named by a key we know: who, cannot be told.
+        verdicts = {
+            key: Verdict("unknown", None, "an error named a key that was not sent") if v.outcome == "accepted" else v
+            for key, v in verdicts.items()
+        }
+    return Verdicts(verdicts, strangers)
+
+
+def rows_read(content: object) -> list[dict[str, Any]]:
+    """The contacts in a getdata answer: [] when none is found, which is told as ``false``, "" or nothing."""
+    if isinstance(content, dict) and content.get("replyCode") not in (0, None):
+        raise NotTrusted(f"replyCode {content['replyCode']}: {content.get('replyText', '')}")
+    data = content.get("data") if isinstance(content, dict) else None
+    result = data.get("result") if isinstance(data, dict) else None
+    return [row for row in result if isinstance(row, dict)] if isinstance(result, list) else []

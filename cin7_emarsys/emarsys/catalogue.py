@@ -1,0 +1,128 @@
+"""The product data file: one full CSV that Emarsys fetches, put in place whole or not at all.
+
+What belongs here: deciding that a new version is due, its guards, writing it beside and renaming it. What does not: what an
+item says (``warehouse/models/mart/catalogue.sql``) and serving the file (``feed.py``).
+
+There is no answer item by item and no way to read the catalogue back: its states are `published` (we put a version in
+place) and `collected` (Emarsys fetched it whole).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from cin7_emarsys import progress
+from cin7_emarsys.emarsys import payloads
+from cin7_emarsys.emarsys.delivery import Delivery, Report, flow_lock
+from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
+from cin7_emarsys.settings import Settings
+from cin7_emarsys.warehouse import gates
+
+
+class Unfit(Exception):
+    """The file would do harm and is not published; the text says why."""
+
+
+def publish_folder(settings: Settings) -> str:
+    """Where the product file goes: the policy's address, else the folder that `serve` serves."""
+    return settings.merchant.catalogue.publish_url or f"file://{settings.paths.feed.resolve()}"
+
+
+def publish(delivery: Delivery) -> Report:
+    """Publishes a new version when an item differs from the last one published. Raises `Unfit`.
+
+    In the report a record is an item: sent and accepted are the items that differ in a newly published version.
+    """
+    started = time.perf_counter()
+    settings, report, ledger, warehouse = delivery.settings, delivery.report, delivery.ledger, delivery.warehouse
+    with flow_lock(settings.paths.locks, delivery.flow):
+        folder = publish_folder(settings)
+        filesystem, root = fsspec.core.url_to_fs(folder)
+        target = f"{root.rstrip('/')}/{settings.merchant.catalogue.filename}"
+        for version, sha in ledger.unfinished_publications():  # a crash between the rename and its note
+            if filesystem.exists(target) and _sha(filesystem.cat_file(target)) == sha:
+                ledger.published(version, _now())
+        project(ledger, warehouse)
+        with warehouse.write() as connection:
+            ensure_delivery_tables(connection)
+            report.refused = gates.offending(connection, "catalogue")
+            cursor = connection.execute(
+                "select product_id, payload_hash, "
+                + ", ".join(payloads.PRODUCT_COLUMNS)
+                + " from mart.catalogue order by item"
+            )
+            names = [column[0] for column in cursor.description or []]
+            items = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            before = dict(connection.execute("select item, payload_hash from delivery.catalogue_items").fetchall())
+        changed = [item for item in items if before.get(item["item"]) != item["payload_hash"]]
+        gone = before.keys() - {item["item"] for item in items}
+        report.desired, report.unchanged = len(items), len(items) - len(changed)
+        in_place = filesystem.exists(target)
+        if report.refused or (not changed and not gone and in_place):
+            report.seconds = round(time.perf_counter() - started, 3)
+            return report
+        if report.dry_run:
+            for item in changed:
+                report.would(
+                    key=item["item"], changes=[("available", None, item["available"]), ("price", None, item["price"])]
+                )
+            return report
+        delivery.crash_point("planned")
+        content = payloads.product_csv(items)
+        _guard(items, content)
+        version = ledger.begin_publication(
+            delivery.run_id, len(items), _sha(content), folder, ((item["item"], _kept(item)) for item in items)
+        )
+        filesystem.makedirs(root, exist_ok=True)
+        beside = f"{target}.{version}.new"
+        with filesystem.open(beside, "wb") as file:
+            file.write(content)
+        delivery.crash_point("file_written")
+        if filesystem.exists(target) and "file" not in filesystem.protocol:
+            filesystem.rm_file(target)  # stores without a replacing rename
+        if "file" in filesystem.protocol:
+            Path(beside).replace(target)
+        else:
+            filesystem.mv(beside, target)
+        delivery.crash_point("file_in_place")
+        ledger.published(version, _now())
+        delivery.crash_point("published")
+        project(ledger, warehouse)
+        report.sent = report.accepted = len(changed)
+        progress.report("product file published, items", len(items), len(items))
+    report.seconds = round(time.perf_counter() - started, 3)
+    return report
+
+
+def _guard(items: list[dict[str, Any]], content: bytes) -> None:
+    if not items:
+        raise Unfit("the product file would be empty: it replaces the whole catalogue, so nothing is published")
+    if content.count(b"\n") != len(items) + 1:
+        raise Unfit("a line break inside a field would make Emarsys ignore the item; nothing is published")
+    names = [item["item"] for item in items]
+    if len(set(names)) != len(names):
+        raise Unfit("an item is listed twice; nothing is published")
+
+
+def _kept(item: dict[str, Any]) -> str:
+    names = (
+        "item", "product_id", "available", "price", "c_stock", "c_low_stock", "c_stock_state", "title", "link", "image",
+        "payload_hash",
+    )  # fmt: skip
+    return json.dumps({name: item[name] for name in names}, default=str, ensure_ascii=False)
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _now() -> Any:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).replace(tzinfo=None)

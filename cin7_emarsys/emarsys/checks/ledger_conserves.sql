@@ -1,0 +1,8 @@
+-- title: {rows} batches in which sent is not accepted + rejected + retryable + unknown
+-- assets: delivery.batches
+-- next_step: A fault of this program: do not send again by hand; report these batches.
+select batches.batch_id, batches.flow, batches.records as sent, count(records.outcome) as with_outcome
+from delivery.batches as batches
+left join delivery.records as records on records.batch_id = batches.batch_id
+group by all
+having batches.records <> count(records.outcome)

@@ -1,0 +1,73 @@
+"""Serving the product data file to Emarsys, and noticing that it was fetched.
+
+What belongs here: one file behind basic auth, with ETag and Last-Modified. What does not: making it (``catalogue.py``).
+Run it behind a proxy that adds HTTPS; it listens on this machine only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from cin7_emarsys.emarsys.ledger import Ledger
+from cin7_emarsys.settings import Settings
+
+
+def create_app(settings: Settings, ledger: Ledger) -> Starlette:
+    """GET /<filename>: 200 with the whole file, 304 when the client has it, 401, or 404 before the first publication.
+
+    A complete answer marks the version collected, after the last byte was handed over.
+    """
+    file = settings.paths.feed / settings.merchant.catalogue.filename
+
+    async def serve(request: Request) -> Response:
+        if not _allowed(request, settings):
+            return PlainTextResponse("Unauthorized", 401, {"WWW-Authenticate": 'Basic realm="product data"'})
+        try:
+            content, changed = _read(file)
+        except FileNotFoundError:
+            return PlainTextResponse("Nothing has been published yet", 404)
+        sha = hashlib.sha256(content).hexdigest()
+        headers = {
+            "ETag": f'"{sha}"',
+            "Last-Modified": format_datetime(changed, usegmt=True),
+            "Cache-Control": "no-cache",
+        }
+        if f'"{sha}"' in request.headers.get("If-None-Match", ""):
+            return Response(status_code=304, headers=headers)
+        if request.method == "HEAD":
+            return Response(status_code=200, headers={**headers, "Content-Length": str(len(content))})
+        # Starlette runs the task only after the body was sent whole; a connection that breaks off collects nothing.
+        note = BackgroundTask(ledger.collected, sha, datetime.now(UTC).replace(tzinfo=None))
+        return Response(content, media_type="text/csv; charset=utf-8", headers=headers, background=note)
+
+    return Starlette(routes=[Route(f"/{file.name}", serve, methods=["GET", "HEAD"])])
+
+
+def _read(file: Path) -> tuple[bytes, datetime]:
+    with file.open("rb") as handle:  # one handle: a rename beside us cannot mix two versions
+        content = handle.read()
+    return content, datetime.fromtimestamp(file.stat().st_mtime, UTC)
+
+
+def _allowed(request: Request, settings: Settings) -> bool:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        given = base64.b64decode(value, validate=True)
+    except binascii.Error:
+        return False
+    wanted = f"{settings.feed.user}:{settings.feed.password.get_secret_value()}".encode()
+    return secrets.compare_digest(given, wanted)

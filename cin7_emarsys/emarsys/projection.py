@@ -1,0 +1,129 @@
+"""The ledger as tables of the warehouse: `delivery.*`, brought up to date in one short transaction.
+
+What belongs here: copying closed batches and publications over, once each, by the order in which they were closed. What
+does not: reading them (models, reconciliation).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+from sqlalchemy import func, select
+
+from cin7_emarsys.emarsys.ledger import Ledger, batches, publication_items, publications, records
+from cin7_emarsys.warehouse.resource import Warehouse
+
+_ITEM_COLUMNS = (
+    "item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT, "
+    "c_stock_state VARCHAR, title VARCHAR, link VARCHAR, image VARCHAR, payload_hash VARCHAR"
+)
+_TABLES = f"""
+create table if not exists delivery.batches (
+    batch_id BIGINT, flow VARCHAR, run_id VARCHAR, endpoint VARCHAR, records BIGINT, created_at TIMESTAMP,
+    closed_at TIMESTAMP, closed_seq BIGINT, status INTEGER, seconds DOUBLE, note VARCHAR
+);
+create table if not exists delivery.records (
+    record_id BIGINT, batch_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload_hash VARCHAR, payload JSON,
+    outcome VARCHAR, code VARCHAR, reason VARCHAR, "at" TIMESTAMP
+);
+create table if not exists delivery.delivered (
+    flow VARCHAR, key VARCHAR, payload_hash VARCHAR, payload JSON, batch_id BIGINT, accepted_at TIMESTAMP,
+    primary key (flow, key)
+);
+create table if not exists delivery.publications (
+    version BIGINT, run_id VARCHAR, published_at TIMESTAMP, rows BIGINT, sha256 VARCHAR, url VARCHAR, collected_at TIMESTAMP
+);
+create table if not exists delivery.catalogue_items ({_ITEM_COLUMNS}, version BIGINT);
+create table if not exists delivery.catalogue_collected ({_ITEM_COLUMNS}, version BIGINT);
+"""
+
+
+def ensure_delivery_tables(connection: DuckDBPyConnection) -> None:
+    """Makes the tables of `delivery` that are not there yet."""
+    connection.execute(_TABLES)
+
+
+def project(ledger: Ledger, warehouse: Warehouse) -> int:
+    """Brings `delivery.*` up to date with the ledger. Returns how many batches were new."""
+    with tempfile.TemporaryDirectory() as folder, ledger.engine.connect() as source, warehouse.write() as connection:
+        ensure_delivery_tables(connection)
+        mark = connection.execute("select coalesce(max(closed_seq), 0) from delivery.batches").fetchone()
+        since = mark[0] if mark else 0
+        new = source.execute(select(*(batches.c[name] for name in _BATCH)).where(batches.c.closed_seq > since)).all()
+        if new:
+            _load(connection, Path(folder), "batches", [dict(row._mapping) for row in new])
+            sent = source.execute(
+                select(records)
+                .join(batches, batches.c.batch_id == records.c.batch_id)
+                .where(batches.c.closed_seq > since)
+            )
+            _load(connection, Path(folder), "records", (dict(row._mapping) for row in sent))
+            connection.execute(
+                "insert or replace into delivery.delivered "
+                'select flow, key, payload_hash, payload, batch_id, "at" from delivery.records '
+                "where outcome = 'accepted' "
+                "and batch_id in (select batch_id from delivery.batches where closed_seq > ?) "
+                "qualify row_number() over (partition by flow, key order by record_id desc) = 1",
+                [since],
+            )
+        _publications(connection, source, Path(folder))
+    return len(new)
+
+
+_BATCH = (
+    "batch_id", "flow", "run_id", "endpoint", "records", "created_at", "closed_at", "closed_seq", "status", "seconds",
+    "note",
+)  # fmt: skip
+
+
+def _publications(connection: DuckDBPyConnection, source: Any, folder: Path) -> None:
+    connection.execute("delete from delivery.publications")
+    known = source.execute(
+        select(
+            publications.c.version,
+            publications.c.run_id,
+            publications.c.published_at,
+            publications.c.rows,
+            publications.c.sha256,
+            publications.c.url,
+            publications.c.collected_at,
+        ).where(publications.c.published.is_(True))
+    ).all()
+    _load(connection, folder, "publications", [dict(row._mapping) for row in known])
+    for table, version in (
+        ("catalogue_items", select(func.max(publications.c.version)).where(publications.c.published.is_(True))),
+        (
+            "catalogue_collected",
+            select(func.max(publications.c.version)).where(publications.c.collected_at.is_not(None)),
+        ),
+    ):
+        newest = source.execute(version).scalar_one()
+        held = connection.execute(f"select any_value(version) from delivery.{table}").fetchone()
+        if newest is None or (held and held[0] == newest):
+            continue
+        items = source.execute(select(publication_items.c.payload).where(publication_items.c.version == newest))
+        connection.execute(f"delete from delivery.{table}")
+        _load(connection, folder, table, ({**json.loads(payload), "version": newest} for (payload,) in items))
+
+
+def _load(connection: DuckDBPyConnection, folder: Path, table: str, rows: Any) -> None:
+    """Through a file: binding values one by one is a hundred times slower."""
+    file = folder / f"{table}.ndjson"
+    with file.open("w") as out:
+        written = 0
+        for row in rows:
+            out.write(json.dumps(row, default=str) + "\n")
+            written += 1
+    if not written:
+        return
+    described = connection.execute(f"describe delivery.{table}").fetchall()
+    # A payload is text that holds JSON; read as JSON it would become a JSON string.
+    columns = ", ".join(f"'{name}': '{'VARCHAR' if kind == 'JSON' else kind}'" for name, kind, *_ in described)
+    connection.execute(
+        f"insert into delivery.{table} by name "
+        f"select * from read_json('{file}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=67108864)"
+    )

@@ -1,0 +1,53 @@
+-- Sales lines to send: per document the difference, as a multiset of (item, price, quantity), between what is desired and
+-- what was accepted. A positive `difference` is new lines, a negative one reversals of accepted lines.
+-- `waits` and `frozen` lines are not sent: their contact is not settled, or a line of the document is unknown.
+-- Parameter: $settled_before (UTC).
+with desired as (
+    select document_kind || ':' || document_id as document, item, price, quantity, count(*) as times,
+        any_value("order") as "order", any_value("timestamp") as "timestamp", any_value(email) as email
+    from mart.sales_lines
+    group by all
+),
+sent as (
+    select document, payload->>'item' as item, cast(payload->>'base_price' as decimal(18, 4)) as price,
+        cast(payload->>'base_quantity' as decimal(18, 4)) as quantity,
+        count(*) filter (outcome = 'accepted' and not reversal) - count(*) filter (outcome = 'accepted' and reversal)
+            as accepted,
+        count(*) filter (outcome = 'rejected' and not reversal) as rejected,
+        count(*) filter (outcome in ('accepted', 'unknown') and not reversal) as lines_used,
+        count(*) filter (outcome in ('accepted', 'unknown') and reversal) as reversals_used,
+        any_value(payload) filter (outcome = 'accepted' and not reversal) as example
+    from (
+        select *, cast(payload->>'reversal' as boolean) as reversal from delivery.records where flow = 'sales'
+    )
+    group by all
+),
+frozen as (select distinct document from delivery.records where flow = 'sales' and outcome = 'unknown'),
+compared as (
+    select
+        coalesce(desired.document, sent.document) as document,
+        coalesce(desired.item, sent.item) as item,
+        coalesce(desired.price, sent.price) as price,
+        coalesce(desired.quantity, sent.quantity) as quantity,
+        coalesce(desired."order", sent.example->>'order') as "order",
+        coalesce(strftime(desired."timestamp", '%Y-%m-%dT%H:%M:%SZ'), sent.example->>'timestamp') as "timestamp",
+        coalesce(desired.email, sent.example->>'email') as email,
+        sent.example,
+        coalesce(desired.times, 0) - coalesce(sent.accepted, 0) - coalesce(sent.rejected, 0) as difference,
+        coalesce(sent.accepted, 0) as accepted,
+        coalesce(sent.lines_used, 0) as lines_used,
+        coalesce(sent.reversals_used, 0) as reversals_used
+    from desired
+    full join sent
+        on sent.document = desired.document and sent.item = desired.item and sent.price = desired.price
+        and sent.quantity = desired.quantity
+)
+select
+    compared.*,
+    compared.document in (select document from frozen) as frozen,
+    contacts.accepted_at is null or contacts.accepted_at > $settled_before as waits,
+    contacts.accepted_at
+from compared
+left join delivery.delivered as contacts on contacts.flow = 'contacts' and contacts.key = compared.email
+where difference > 0 or (difference < 0 and accepted > 0)
+order by document, item, price, quantity

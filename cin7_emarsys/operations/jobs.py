@@ -1,0 +1,99 @@
+"""The cadences: one job each, a whole run from source to check, and the schedules that start them.
+
+What belongs here: which assets a cadence covers and how often it runs. What does not: what the assets do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dagster import AssetSelection, DefaultScheduleStatus, ScheduleDefinition, define_asset_job
+
+from cin7_emarsys.settings import Schedules, SettingsError, load_settings
+
+DESCRIPTIONS: Mapping[str, str] = {
+    "stock": "Sale headers and unallocated orders, then an availability snapshot, then the product file: what may be "
+    "promised now.",
+    "orders": "New and changed sales, then contacts, sales data and events at Emarsys.",
+    "customers": "Changed customers, then their contacts at Emarsys.",
+    "products": "Changed products, then the product file.",
+    "nightly": "Everything: full reads, all exports, read-back and reconciliation.",
+}
+# What each cadence reads, and the exports it ends in; the models in between follow from the lineage.
+_READS: Mapping[str, Sequence[str]] = {
+    "stock": ("raw/sale_headers", "raw/unallocated_sales", "raw/availability"),
+    "orders": ("raw/sale_headers", "raw/unallocated_sales", "raw/sales"),
+    "customers": ("raw/customers",),
+    "products": ("raw/products", "raw/product_families"),
+}
+_EXPORTS: Mapping[str, Sequence[str]] = {
+    "stock": ("emarsys/catalogue",),
+    "orders": ("emarsys/contacts", "emarsys/sales", "emarsys/events"),
+    "customers": ("emarsys/contacts",),
+    "products": ("emarsys/catalogue",),
+}
+_NIGHTLY_FULL = ("products", "product_families", "customers")
+_FULL = (*_NIGHTLY_FULL, "sale_headers")
+_FLOWS = ("contacts", "catalogue", "sales", "events")
+
+
+def _selection(job: str) -> AssetSelection:
+    if job == "nightly":
+        return AssetSelection.all()
+    exports = AssetSelection.keys(*_EXPORTS[job])
+    models: AssetSelection = exports.upstream() & AssetSelection.groups("warehouse_staging", "warehouse_mart")
+    if job in ("stock", "products"):  # the history of a state belongs to the run that changes the state
+        models = models | AssetSelection.keys("mart/availability_events")
+    return AssetSelection.keys(*_READS[job]) | models | exports
+
+
+def run_config(job: str, *, full: bool = False, dry_run: bool = False, quiet: bool = False) -> dict[str, Any]:
+    """Run configuration of a job: full reads (the nightly job always reads products and customers whole), dry run."""
+    whole = _FULL if full else _NIGHTLY_FULL if job == "nightly" else ()
+    reads = (
+        ("products", "product_families", "customers", "sale_headers")
+        if job == "nightly"
+        else tuple(key.split("/")[1] for key in _READS[job])
+    )
+    ops: dict[str, Any] = {name: {"config": {"full": True}} for name in whole if name in reads}
+    if dry_run:
+        exports = _FLOWS if job == "nightly" else tuple(key.split("/")[1] for key in _EXPORTS[job])
+        ops |= {f"emarsys__{flow}": {"config": {"dry_run": True}} for flow in exports}
+    config: dict[str, Any] = {"ops": ops} if ops else {}
+    if quiet:
+        config["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
+    return config
+
+
+jobs = [
+    define_asset_job(
+        job,
+        selection=_selection(job),
+        description=description,
+        tags={"cin7_emarsys/job": job, "cin7_emarsys/pace": "quick" if job == "stock" else "slow"},
+    )
+    for job, description in DESCRIPTIONS.items()
+]
+
+
+def _cadence() -> Schedules:
+    """The schedules of the policy; the defaults while there is none that can be read (`doctor` says what is wrong)."""
+    try:
+        return load_settings().merchant.schedules
+    except SettingsError:
+        return Schedules()
+
+
+schedules = [
+    ScheduleDefinition(
+        name=f"{job.name}_schedule",
+        job=job,
+        run_config=run_config(job.name),
+        cron_schedule=getattr(_cadence(), job.name),
+        execution_timezone="UTC",
+        default_status=DefaultScheduleStatus.STOPPED,
+        description=f"{DESCRIPTIONS[job.name]} Switch it on in the UI.",
+    )
+    for job in jobs
+]

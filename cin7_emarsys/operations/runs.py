@@ -1,0 +1,106 @@
+"""Runs and processes: one run of a job at a time however it was started, and the clearing up after a process that died.
+
+What belongs here: the lock of a job, the tags by which a run's process is known, the healing of dead runs. What does not:
+what a job does (``jobs.py``).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance, DagsterRunStatus, InitResourceContext, RunsFilter
+
+from cin7_emarsys import progress
+from cin7_emarsys.settings import Settings, SettingsResource, load_settings
+
+HOST_TAG, PID_TAG, STARTED_TAG = "cin7_emarsys/host", "cin7_emarsys/pid", "cin7_emarsys/process_started"
+
+
+class CannotRun(Exception):
+    """The command cannot start; the text says why and what to do."""
+
+
+@contextmanager
+def job_lock(folder: Path, job: str) -> Iterator[None]:
+    """Held while a job runs, by whichever process; ends with the process. Waits visibly."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"job-{job}.lock").open("a+") as lock:
+        waited = 0
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                waited += 1
+                if waited % 10 == 1:
+                    lock.seek(0)
+                    holder = lock.read().strip() or "another process"
+                    progress.report(f"seconds waiting: {job} runs in process {holder}", waited // 2, None)
+                time.sleep(0.5)
+        lock.seek(0)
+        lock.truncate()
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+class RunSettings(SettingsResource):
+    """The settings as a run has them: read once, and with the lock of its job held until it ends."""
+
+    @contextmanager
+    def yield_for_execution(self, context: InitResourceContext) -> Iterator[Any]:
+        run = context.run
+        settings = load_settings()
+        job = run.job_name if run else "ad_hoc"
+        with job_lock(settings.paths.locks, job):
+            self._loaded = settings
+            yield self
+
+    _loaded: Settings | None = None
+
+    def load(self) -> Settings:
+        """Raises `SettingsError`."""
+        return self._loaded or load_settings()
+
+
+def run_tags() -> dict[str, str]:
+    """Tags that say in which process a run lives."""
+    return {HOST_TAG: socket.gethostname(), PID_TAG: str(os.getpid()), STARTED_TAG: _started(os.getpid()) or ""}
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in clock ticks since boot; None when it is gone. Tells a reused pid from the old one."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return None
+        return ""
+
+
+def heal_dead_runs(instance: DagsterInstance) -> list[str]:
+    """Marks runs of this host as failed whose process is gone, and frees the slots they held. Returns their ids.
+
+    A daemon does the same after a while; without one nothing else would.
+    """
+    healed = []
+    in_progress = RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING])
+    for run in instance.get_runs(in_progress):
+        pid = run.tags.get(PID_TAG)
+        if run.tags.get(HOST_TAG) != socket.gethostname() or not pid:
+            continue
+        if _started(int(pid)) == run.tags.get(STARTED_TAG):
+            continue
+        instance.report_run_failed(run, "the process of this run is gone; what it had committed is kept")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        healed.append(run.run_id)
+    return healed
