@@ -8,13 +8,14 @@ from cin7_emarsys.cin7 import assets as cin7
 from cin7_emarsys.emarsys import assets as emarsys
 from cin7_emarsys.operations import jobs
 from cin7_emarsys.operations.runs import RunSettings
+from cin7_emarsys.reconciliation import assets as reconciliation
 from cin7_emarsys.settings import paths
 from cin7_emarsys.warehouse import assets as warehouse
 from cin7_emarsys.warehouse.resource import Warehouse
 
 defs = Definitions(
-    assets=[*cin7.assets, *warehouse.assets, *emarsys.assets],
-    asset_checks=[*cin7.checks, *warehouse.checks, *emarsys.checks],
+    assets=[*cin7.assets, *warehouse.assets, *emarsys.assets, *reconciliation.assets],
+    asset_checks=[*cin7.checks, *warehouse.checks, *emarsys.checks, *reconciliation.checks],
     jobs=jobs.jobs,
     schedules=jobs.schedules,
     resources={"settings": RunSettings(), "warehouse": Warehouse(database=str(paths().warehouse))},

@@ -54,11 +54,10 @@ def errors_of(data: object) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     if isinstance(errors, dict):
         for key, value in errors.items():
+            found[str(key)] = ("", "" if isinstance(value, dict) else str(value))  # named is enough to have failed
             if isinstance(value, dict):
                 for code, text in value.items():
                     found[str(key)] = (str(code), str(text))
-            else:
-                found[str(key)] = ("", str(value))
     elif isinstance(errors, list):
         for entry in errors:
             if isinstance(entry, dict):
@@ -93,7 +92,8 @@ def batch(content: object, keys: Iterable[str]) -> Verdicts:
         else:
             verdicts[ours] = judge(code, text)
     ids = data.get("ids") if isinstance(data, dict) else None
-    if isinstance(ids, list) and strangers and len(ids) < sum(v.outcome == "accepted" for v in verdicts.values()):
+    proven = len(ids) if isinstance(ids, list) else 0
+    if strangers and proven < sum(verdict.outcome == "accepted" for verdict in verdicts.values()):
         # Somebody failed and was not named by a key we know: who, cannot be told.
         verdicts = {
             key: Verdict("unknown", None, "an error named a key that was not sent") if v.outcome == "accepted" else v

@@ -133,6 +133,7 @@ _LEDGER_TABLES = {
     "batches": "Every batch sent to Emarsys, with times and status.",
     "records": "Every record sent to Emarsys, with its fate: accepted, rejected, retryable or unknown.",
     "delivered": "What Emarsys acknowledged last, record by record.",
+    "catalogue_items": "The product file as last published, item by item.",
     "publications": "Every version of the product file, and when Emarsys collected it.",
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Self
 
@@ -123,6 +124,11 @@ class Emarsys:
         )
         return answer.json()
 
+    def synchronise(self) -> None:
+        """Learns Emarsys' clock from the headers of any answer, before something is measured against it."""
+        with suppress(Permanent):  # a refusal tells the time as well
+            self.settings()
+
     def settings(self) -> dict[str, Any]:
         """Emarsys: GET settings."""
         data = self._read("GET", "settings", "contacts")["data"]
@@ -188,7 +194,8 @@ class Emarsys:
     def _write(self, method: str, path: str, body: object, connecting: Connecting, *, repeatable: bool) -> Any:
         def check(answer: Answer) -> None:
             try:
-                answers.envelope(answer.json())
+                if not isinstance(answers.envelope(answer.json()), dict | list):
+                    raise answers.NotTrusted("the answer says nothing about the records")
             except (NotJson, answers.NotTrusted) as error:
                 kind = Transient if repeatable else UnknownAfterSend
                 raise kind("Emarsys", method, path, f"no trustworthy answer: {error}", status=answer.status) from None

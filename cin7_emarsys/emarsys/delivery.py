@@ -34,9 +34,7 @@ from cin7_emarsys.transport import (
     Permanent,
     PermissionMissing,
     RefusedBeforeSend,
-    Transient,
     TransportError,
-    UnknownAfterSend,
 )
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.resource import Warehouse
@@ -48,6 +46,8 @@ _SALES_BYTES = 4_000_000
 _EVENT_BYTES = 100_000
 # Refusals of a whole batch that no splitting can cure: the account, not a record, is at fault.
 _ACCOUNT_FAULTS = ("2004", "2013", "2020", "5001", "5004", "5005")
+# Only these say that the content is at fault; another 4xx (an unknown address or merchant) says nothing about a record.
+_CONTENT_FAULTS = (400, 413, 422)
 _EXAMPLES = 20
 
 
@@ -88,6 +88,15 @@ class Report:
         self.withhold("dry_run")
         if len(self.changes) < _EXAMPLES:
             self.changes.append(change)
+
+
+@dataclass
+class _Trial:
+    """What splitting one refused batch has shown: whether Emarsys took any part of it, and who was refused alone before."""
+
+    taken: bool = False
+    alone: list[Intended] = field(default_factory=list)
+    error: TransportError | None = None
 
 
 class Delivery:
@@ -135,6 +144,7 @@ class Delivery:
             counts = _named(connection, count, parameters)
             self.report.desired = counts.get("desired", 0)
             self.report.unchanged = counts.get("unchanged", 0)
+            self.report.frozen = counts.get("frozen", 0)
             if self.report.refused:
                 return None
             asked = {name: value for name, value in parameters.items() if f"${name}" in _sql(query)}
@@ -153,15 +163,34 @@ class Delivery:
     ) -> None:
         """Intent, call, outcome – for one batch; split in halves when it is refused as a whole.
 
-        Raises the `TransportError` when going on makes no sense (credentials, permission, no connection); by then the
-        outcome has been written.
+        When every record of a split batch is refused alone, the account or our form is at fault, not the records: they
+        stay retryable. Raises the `TransportError` when going on makes no sense (that, credentials, permission, no
+        connection); by then the outcome has been written.
         """
+        trial = _Trial()
+        self._send(emarsys, endpoint, items, request, call, trial if len(items) > 1 else None)
+        if trial.alone and not trial.taken and trial.error:
+            reason = "refused alone like everything else of its batch"
+            self.report.count({item.key: Verdict("retryable", None, reason) for item in trial.alone})
+            raise trial.error
+        for item in trial.alone:
+            self._send(emarsys, endpoint, [item], request, call, None)
+
+    def _send(
+        self,
+        emarsys: Emarsys,
+        endpoint: str,
+        items: Sequence[Intended],
+        request: Callable[[Sequence[Intended]], bytes],
+        call: Callable[[Sequence[Intended], Connecting], tuple[Mapping[str, Verdict], bytes]],
+        trial: _Trial | None,
+    ) -> None:
         batch_id = self.ledger.intend(self.flow, endpoint, self.run_id, items, request(items), emarsys.now())
         self.crash_point("intended")
         started = time.perf_counter()
         response, status, note = b"", None, None
         stop: TransportError | None = None
-        split = False
+        split = doubtful = False
 
         def connecting() -> None:
             self.ledger.connecting(batch_id, emarsys.now())
@@ -173,6 +202,8 @@ class Delivery:
         try:
             verdicts, response = call(items, connecting)
             status = 200
+            if trial:
+                trial.taken = True
             self.crash_point("answered")
         except (RefusedBeforeSend, AuthFailed, PermissionMissing) as error:
             verdicts, status, stop = all_of("retryable", error.detail), error.status, error
@@ -182,12 +213,20 @@ class Delivery:
             if code in _ACCOUNT_FAULTS:
                 verdicts = all_of("rejected" if code == "5005" else "retryable", error.body[:300] or error.detail, code)
                 stop = None if code == "5005" else error
+            elif error.status not in _CONTENT_FAULTS:
+                verdicts, stop = all_of("retryable", error.detail, code), error
             elif len(items) > 1:
                 verdicts, split = all_of("retryable", "refused as a whole; sent again in halves"), True
+            elif trial and not trial.taken:
+                verdicts, doubtful = all_of("retryable", "refused alone; what becomes of its batch decides", code), True
+                trial.alone.append(items[0])
+                trial.error = error
             else:
                 verdicts = all_of("rejected", error.body[:300] or error.detail, code)
-        except (UnknownAfterSend, Transient) as error:
-            verdicts, status = all_of("unknown", error.detail), error.status
+        except TransportError as error:  # of what was not sent (no token, say) the outcome is known
+            verdicts, status = all_of("unknown" if error.sent else "retryable", error.detail), error.status
+        except answers.NotTrusted as error:
+            verdicts = all_of("unknown", str(error))
         self.ledger.close_batch(
             batch_id,
             verdicts,
@@ -200,8 +239,9 @@ class Delivery:
         self.crash_point("closed")
         if split:
             middle = len(items) // 2
-            self.send(emarsys, endpoint, items[:middle], request, call)
-            self.send(emarsys, endpoint, items[middle:], request, call)
+            self._send(emarsys, endpoint, items[:middle], request, call, trial)
+            self._send(emarsys, endpoint, items[middle:], request, call, trial)
+        if split or doubtful:
             return
         self.report.count(verdicts)
         progress.report(f"{self.flow} sent", self.report.sent, None)
@@ -259,8 +299,12 @@ def deliver_sales(delivery: Delivery) -> Report:
     report, merchant = delivery.report, delivery.settings.merchant
     settle = timedelta(minutes=merchant.orders.settle_minutes)
     with delivery.open() as emarsys:
-        _wait_until_settled(delivery, emarsys, settle)
-        outbox = delivery.plan("plan_sales", "count_sales", settled_before=emarsys.now() - settle)
+        if settle:
+            emarsys.synchronise()  # contacts were stamped by Emarsys' clock
+            _wait_until_settled(delivery, emarsys, settle)
+        outbox = delivery.plan(
+            "plan_sales", "count_sales", settled_before=emarsys.now() - settle if settle else datetime.max
+        )
         if outbox is None:
             return report
         try:
@@ -416,7 +460,7 @@ def _distinct(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[di
 
 def _wait_until_settled(delivery: Delivery, emarsys: Emarsys, settle: timedelta) -> None:
     """Sales lines of a contact Emarsys does not know yet land on a pseudo contact for good: the newest one must settle."""
-    if not settle or delivery.report.dry_run:
+    if delivery.report.dry_run:
         return
     with delivery.warehouse.read() as connection:
         newest = connection.execute(
@@ -467,13 +511,13 @@ def _rows(outbox: Path) -> Iterator[dict[str, Any]]:
 def _batches(outbox: Path, size: int) -> Iterator[list[dict[str, Any]]]:
     batch: list[dict[str, Any]] = []
     written = 0
-    with outbox.open() as lines:
-        for line in lines:
-            if batch and (len(batch) >= size or written + len(line) > _MAX_BYTES):
-                yield batch
-                batch, written = [], 0
-            batch.append(json.loads(line))
-            written += len(line)
+    for row in _rows(outbox):
+        length = len(json.dumps(row))  # as it goes over the wire: other letters than ASCII take six bytes each
+        if batch and (len(batch) >= size or written + length > _MAX_BYTES):
+            yield batch
+            batch, written = [], 0
+        batch.append(row)
+        written += length
     if batch:
         yield batch
 

@@ -120,10 +120,11 @@ def sales_line(row: Mapping[str, Any], *, reversal: bool) -> dict[str, Any]:
         "email": source["email"] if reversal else row["email"],
         "quantity": _negative(quantity) if reversal else quantity,
         "reversal": reversal,
+        "base_item": row["item"],
         "base_price": price,
         "base_quantity": quantity,
     }
-    return {name: clean(value) if isinstance(value, str) else value for name, value in line.items()}
+    return {name: clean(value) if isinstance(value, str) and name != "base_item" else value for name, value in line.items()}
 
 
 def _negative(value: str) -> str:

@@ -49,6 +49,8 @@ def key_of(name: str) -> AssetKey:
 def _owner(model: Model) -> str:
     if model.schema == "staging":
         return "team:data"
+    if model.schema == "reconciliation":
+        return "team:operations"
     return "team:marketing" if model.name.split(".")[1] in _MARKETING else "team:operations"
 
 
@@ -65,17 +67,18 @@ def _spec(model: Model) -> AssetSpec:
         description=f"{model.meaning}\n\nOne row: {model.grain.removeprefix('one row per ').removeprefix('one row')}"
         if model.grain.startswith("one row per ")
         else model.meaning,
-        group_name=f"warehouse_{model.schema}",
+        group_name=model.schema if model.schema == "reconciliation" else f"warehouse_{model.schema}",
         owners=[_owner(model)],
         kinds={"duckdb", "sql"},
         metadata={"dagster/column_schema": schema, "file": model.file},
         freshness_policy=FreshnessPolicy.time_window(
-            fail_window=timedelta(hours=30 if model.name in _READ_NIGHTLY else 2)
+            fail_window=timedelta(hours=30 if model.name in _READ_NIGHTLY or model.schema == "reconciliation" else 2)
         ),
     )
 
 
-def _schema_assets(schema: str) -> AssetsDefinition:
+def schema_assets(schema: str) -> AssetsDefinition:
+    """One multi-asset with all models of a schema, built in one transaction."""
     chosen = [model for model in models().values() if model.schema == schema]
 
     @multi_asset(name=f"warehouse_{schema}", specs=[_spec(model) for model in chosen], can_subset=True)
@@ -152,7 +155,7 @@ def checks_of(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDe
     return check
 
 
-assets: list[AssetsDefinition] = [_schema_assets("staging"), _schema_assets("mart")]
+assets: list[AssetsDefinition] = [schema_assets("staging"), schema_assets("mart")]
 checks: list[AssetChecksDefinition] = [
     checks_of("warehouse_gates", [condition for condition in gates.conditions() if condition.blocking]),
     checks_of("warehouse_checks", [condition for condition in gates.conditions() if not condition.blocking]),

@@ -141,5 +141,9 @@ create table delivery.catalogue_collected (
     item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT,
     c_stock_state VARCHAR
 );
-create table delivery.records (flow VARCHAR, key VARCHAR, outcome VARCHAR);
+create table delivery.records (
+    record_id BIGINT, flow VARCHAR, key VARCHAR, payload JSON, outcome VARCHAR, code VARCHAR, "at" TIMESTAMP
+);
+create table delivery.delivered (flow VARCHAR, key VARCHAR, accepted_at TIMESTAMP);
+create table reconciliation.contacts_read (email VARCHAR, ours BOOLEAN, found BOOLEAN, read_at TIMESTAMP);
 create table operations.releases (hold_id VARCHAR, released_at TIMESTAMP, reason VARCHAR, who VARCHAR);

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from cin7_emarsys.sandbox.cin7.render_sales import SaleRenderer
 from cin7_emarsys.sandbox.clock import Clock
 from cin7_emarsys.sandbox.merchant.world import Merchant
 from cin7_emarsys_tests.sandbox.conftest import NewVendor
@@ -57,6 +59,14 @@ def test_replay_follows_the_rules(retail: Path) -> None:
     assert on_hand == {"85048": 100, "85123A": 100, "22041A": 100 - 152}
     assert merchant.sellable_truth(merchant.catalogue.find("22041A").n) == 0
     assert merchant.sellable_truth(merchant.catalogue.find("85048").n) == 100
+
+
+def test_short_form_for_lists_says_the_same(retail: Path) -> None:
+    merchant = Merchant(Clock(), history=retail)
+    renderer = SaleRenderer(merchant)
+    for n in range(len(merchant.sales)):
+        whole, brief = (json.loads(renderer.list_row(x)) for x in (merchant.sales.get(n), merchant.sales.brief(n)))
+        assert whole == brief
 
 
 def test_replay_over_http(retail: Path, new_vendor: NewVendor) -> None:

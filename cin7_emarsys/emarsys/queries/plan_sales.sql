@@ -9,7 +9,7 @@ with desired as (
     group by all
 ),
 sent as (
-    select document, payload->>'item' as item, cast(payload->>'base_price' as decimal(18, 4)) as price,
+    select document, payload->>'base_item' as item, cast(payload->>'base_price' as decimal(18, 4)) as price,
         cast(payload->>'base_quantity' as decimal(18, 4)) as quantity,
         count(*) filter (outcome = 'accepted' and not reversal) - count(*) filter (outcome = 'accepted' and reversal)
             as accepted,
@@ -43,11 +43,11 @@ compared as (
         and sent.quantity = desired.quantity
 )
 select
-    compared.*,
+    compared.* replace (cast(price as varchar) as price, cast(quantity as varchar) as quantity), -- JSON would round them
     compared.document in (select document from frozen) as frozen,
     contacts.accepted_at is null or contacts.accepted_at > $settled_before as waits,
     contacts.accepted_at
 from compared
 left join delivery.delivered as contacts on contacts.flow = 'contacts' and contacts.key = compared.email
 where difference > 0 or (difference < 0 and accepted > 0)
-order by document, item, price, quantity
+order by document, item, compared.price, compared.quantity

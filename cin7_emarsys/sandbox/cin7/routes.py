@@ -220,7 +220,7 @@ class Routes:
         if known is None or known[0] != stamp or n in self.m.sales.kept:
             if len(self._rows) > _ROWS_KEPT:
                 self._rows.clear()
-            known = self._rows[n, credits] = (stamp, self.sales.list_row(self.m.sales.get(n), credit_list=credits))
+            known = self._rows[n, credits] = (stamp, self.sales.list_row(self.m.sales.brief(n), credit_list=credits))
         if self.m.corrupt:
             return self._spoiled("sale", guid(Kind.SALE, n, self.m.seed), known[1])
         return known[1]

@@ -170,7 +170,7 @@ def price(deal: Deal, *, sku: str | None = None, price: Any = None, tier: int = 
     return _told(deal, product, old=float(old), price=float(new), tier=tier)
 
 
-def title(deal: Deal, *, sku: str | None = None, title: str | None = None, bump: bool = True) -> Result:
+def title(deal: Deal, *, sku: str | None = None, title: str | None = None) -> Result:
     product = deal.product(sku)
     old, product.name = product.name, title or f"{product.name} (new)"
     _touch(deal, product)

@@ -24,7 +24,7 @@ import duckdb
 from cin7_emarsys.sandbox.merchant import documents
 from cin7_emarsys.sandbox.merchant.catalogue import Catalogue, tiers
 from cin7_emarsys.sandbox.merchant.ids import Kind, guid, local_date
-from cin7_emarsys.sandbox.merchant.model import ZERO, Contact, Line, Lot, Sale
+from cin7_emarsys.sandbox.merchant.model import ONE, ZERO, Contact, Line, Lot, Sale
 from cin7_emarsys.sandbox.merchant.people import People
 from cin7_emarsys.sandbox.merchant.places import MAIN
 from cin7_emarsys.sandbox.merchant.stock import StockBook
@@ -47,24 +47,26 @@ from read_parquet(?)
 where sheet = '2010-2011' or invoice_date < timestamp '2010-12-01'
 """
 _PRODUCTS = """
-select sku, coalesce(mode(trim(description)) filter (where unit_price > 0), any_value(trim(description)), sku) as name,
+select sku, coalesce(arg_max(trim(description), (invoice_date, line_no)) filter (where unit_price > 0),
+                     max(trim(description)), sku) as name,
        coalesce(arg_max(unit_price, (invoice_date, line_no)) filter (where unit_price > 0 and kind = 'sale'), 0),
        cast(coalesce(sum(quantity) filter (where kind = 'adjust'), 0) as bigint)
 from lines group by sku order by sku
 """
 _CUSTOMERS = """
-select customer, arg_max(country, invoice_date) from lines
+select customer, arg_max(country, (invoice_date, line_no)) from lines
 where customer is not null and kind <> 'skip' group by customer order by customer
 """
 # Sales first, then credit notes; each in the order of time and number. Times are local: the zone makes them UTC.
 _DOCUMENTS = """
 create temp table documents as
 select row_number() over (order by kind = 'credit', min(invoice_date), invoice_no) - 1 as n, invoice_no, kind,
-       min(invoice_date) as at, any_value(customer) as customer, count(*) as size
+       min(invoice_date) as at, any_value(customer) as customer, count(*) as size,
+       cast(sum(quantity * unit_price * 10000) as bigint) as total, bool_or(not list_contains(?, sku)) as goods
 from lines where kind in ('sale', 'credit') group by invoice_no, kind
 """
 _DOCUMENT_ROWS = """
-select d.invoice_no, d.kind = 'credit', epoch_ms(timezone(?, d.at)), coalesce(c.n, 0), d.size
+select d.invoice_no, d.kind = 'credit', epoch_ms(timezone(?, d.at)), coalesce(c.n, 0), d.size, d.total, d.goods
 from documents d left join customer_numbers c using (customer) order by d.n
 """
 _LINE_ROWS = """
@@ -98,7 +100,8 @@ def _products(db: duckdb.DuckDBPyConnection, catalogue: Catalogue, book: StockBo
         )  # fmt: skip
         if goods:
             book.change(product.n, Lot(MAIN), on_hand=Decimal(OPENING + adjusted))
-    db.executemany("insert into product_numbers values (?, ?)", [(row[0], n) for n, row in enumerate(rows)])
+    skus = [row[0] for row in rows]
+    db.execute("insert into product_numbers select unnest(?), unnest(?)", [skus, list(range(len(skus)))])
     catalogue.popular = [p.n for p in catalogue.products if p.is_stock and p.prices[0] > 0]
     book.touched.clear()
 
@@ -116,8 +119,8 @@ def _people(db: duckdb.DuckDBPyConnection, seed: int, anchor: int) -> People:
         people.keep(person, anchor)
         numbers.append((ident, person.n))
     generic.country, generic.currency = "Unspecified", "GBP"
-    if numbers:
-        db.executemany("insert into customer_numbers values (?, ?)", numbers)
+    columns = [[ident for ident, _ in numbers], [n for _, n in numbers]]
+    db.execute("insert into customer_numbers select unnest(?::varchar[]), unnest(?::integer[])", columns)
     return people
 
 
@@ -130,17 +133,21 @@ class HistorySource:
         self.seed, self.zone, self.products = seed, zone, catalogue.products
         buyers = (people.get(n) for n in range(len(people)))
         self._buyers = [(c.n, c.name, c.contacts[0].email, c.contacts[0].name) for c in buyers]
-        db.execute(_DOCUMENTS)
+        db.execute(_DOCUMENTS, [list(NOT_GOODS)])
         self.numbers: list[str] = []
         self._at, self._customer = array("q"), array("i")
         self._start = array("i", [0])
+        self._total, self._goods = array("q"), bytearray()
+        self._sample = [next((p.n for p in self.products if p.is_stock is goods), 0) for goods in (False, True)]
         self.sales = 0
-        for number, credit, at, customer, size in db.execute(_DOCUMENT_ROWS, [zone.key]).fetchall():
+        for number, credit, at, customer, size, total, goods in db.execute(_DOCUMENT_ROWS, [zone.key]).fetchall():
             self.numbers.append(number)
             self.sales += not credit
             self._at.append(at)
             self._customer.append(customer)
             self._start.append(self._start[-1] + size)
+            self._total.append(-total if credit else total)
+            self._goods.append(goods)
         self.count = len(self.numbers)
         self._product, self._quantity, self._price = array("i"), array("i"), array("q")
         cursor = db.execute(_LINE_ROWS)
@@ -169,6 +176,13 @@ class HistorySource:
         return self._by_number.get(number.removeprefix("SO-"))
 
     def make(self, n: int) -> Sale:
+        return self._document(n, self._lines(n))
+
+    def brief(self, n: int) -> Sale:
+        """The same header from one line with the amount of all: lists need no more."""
+        return self._document(n, [Line(self._sample[self._goods[n]], ONE, Decimal(self._total[n]) / 10_000)])
+
+    def _document(self, n: int, lines: list[Line]) -> Sale:
         at, number, credit = self._at[n], self.numbers[n], n >= self.sales
         customer, name, email, contact = self._buyers[self._customer[n]]
         day = self._day(at)
@@ -186,7 +200,7 @@ class HistorySource:
             date=day,
             created=at,
             modified=at,
-            lines=self._lines(n),
+            lines=lines,
             currency="GBP",
             tax_rule="Tax Exempt",
             exact=True,

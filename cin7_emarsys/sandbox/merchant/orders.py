@@ -19,6 +19,10 @@ class Source(Protocol):
     def updated(self) -> "array[int]": ...
     def created(self, n: int) -> int: ...
     def make(self, n: int) -> Sale: ...
+    def brief(self, n: int) -> Sale:
+        """Enough of it for its row in a list."""
+        ...
+
     def listed(self, n: int) -> bool:
         """Is it in saleList? Stand-alone credit notes are not."""
         ...
@@ -43,6 +47,10 @@ class SaleBook:
 
     def get(self, n: int) -> Sale:
         return self.kept.get(n) or self.source.make(n)
+
+    def brief(self, n: int) -> Sale:
+        """A sale whose header is right; its lines may be summed up."""
+        return self.kept.get(n) or self.source.brief(n)
 
     def listed(self, n: int) -> bool:
         sale = self.kept.get(n)

@@ -82,6 +82,9 @@ class SeedSource:
         n = int(digits) - 1 if digits.isdigit() else -1
         return n if 0 <= n < self.count else None
 
+    def brief(self, n: int) -> Sale:
+        return self.make(n)
+
     def make(self, n: int) -> Sale:
         rng = draw(self.seed, Kind.SALE, n)
         fate = _FATE[self.fates[n]]
