@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from cin7_emarsys import progress, views
+from cin7_emarsys.emarsys.setup import prepare
 from cin7_emarsys.operations import explain
 from cin7_emarsys.operations.sync import SyncOutcome, sync
 from cin7_emarsys.settings import Settings, load_settings, paths
@@ -75,10 +77,9 @@ def _acts(console: Console, settings: Settings, judge: _Judge) -> int:
 
         console.print(Rule("2 · A day at the merchant"))
         day = judge.ask("CIN7", "/_sandbox/merchant", {"do": "day"})
-        for deed in day["done"]:
-            console.print(f"  · {_sentence(deed)}")
-        refunded = next((deed for deed in day["done"] if deed["do"] == "refund" and deed.get("email")), None)
-        before = _statement(warehouse, refunded["email"]) if refunded else None
+        for deed in day["events"]:
+            console.print(f"  · {_sentence(deed)}", highlight=False)
+        refunded = next(deed["email"] for deed in reversed(day["events"]) if deed["do"] == "refund")
 
         console.print(Rule("3 · The second sync"))
         calls = len(_requests(judge, "CIN7"))
@@ -90,8 +91,7 @@ def _acts(console: Console, settings: Settings, judge: _Judge) -> int:
         console.print(Rule("4 · What happened"))
         _calls(console, settings, _requests(judge, "CIN7"), calls)
         _lying_stock(console, warehouse, judge)
-        if refunded and before:
-            _refund(console, before, _statement(warehouse, refunded["email"]))
+        _refund(console, warehouse, refunded)
         _sent_again(console, warehouse, second)
         _at_emarsys(console, judge)
         _mails(console, judge)
@@ -120,8 +120,6 @@ def _make_room() -> None:
             f"{where.warehouse} holds data that no demo made; run the demo with WAREHOUSE=var-demo/warehouse.duckdb"
         )
     if marker.exists():
-        import shutil
-
         for entry in where.state.iterdir():
             if entry.name != "dagster":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -156,10 +154,8 @@ def _origin(address: str) -> str:
 
 
 def _setup(console: Console, settings: Settings) -> None:
-    from cin7_emarsys.emarsys.setup import apply
-
-    made = apply(settings)
-    console.print(f"  setup: {len(made)} fields and events were missing at Emarsys and have been made")
+    made = prepare(settings)
+    console.print(f"  setup: {made} fields and events were missing at Emarsys and have been made")
 
 
 def _sync(console: Console, job: str) -> SyncOutcome:
@@ -177,11 +173,8 @@ def _sync(console: Console, job: str) -> SyncOutcome:
 def _pull(console: Console, judge: _Judge, address: str) -> None:
     pulled = judge.ask("EMARSYS", "/_sandbox/catalog/pull", {"url": address})
     console.print(f"  Emarsys fetched the product file: {pulled['status']}, {pulled.get('rows', 0):,} items")
-
-
-def _statement(warehouse: Warehouse, email: str) -> dict[str, Any]:
-    with warehouse.read() as connection:
-        return explain.explain_customer(connection, email)
+    for error in pulled.get("errors", [])[:5]:
+        console.print(f"    {error}", style="red")
 
 
 def _requests(judge: _Judge, vendor: str) -> list[dict[str, Any]]:
@@ -190,13 +183,9 @@ def _requests(judge: _Judge, vendor: str) -> list[dict[str, Any]]:
 
 
 def _sentence(deed: dict[str, Any]) -> str:
-    details = ", ".join(
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in deed.items()
-        if name not in ("do", "sale_id", "customer_id", "product_id", "email", "lines")
-        and not isinstance(value, dict | list)
-    )
-    return f"{deed['do'].replace('_', ' ')}: {details}" if details else str(deed["do"])
+    about = " ".join(str(deed[name]) for name in ("order_number", "sku", "customer") if deed.get(name))
+    number = f" × {deed['quantity']:g}" if isinstance(deed.get("quantity"), float) else ""
+    return f"{deed['why']}: {about}{number}"
 
 
 def _calls(console: Console, settings: Settings, calls: list[dict[str, Any]], first: int) -> None:
@@ -225,7 +214,7 @@ def _lying_stock(console: Console, warehouse: Warehouse, judge: _Judge) -> None:
     with warehouse.read() as connection:
         for sku in lying:
             facts = explain.explain_sku(connection, sku, datetime.now(UTC).replace(tzinfo=None))
-            if facts["waterfall"] and facts["waterfall"]["ats"] == 0:
+            if facts["waterfall"] and facts["waterfall"]["on_hand"] > 0 and facts["waterfall"]["ats"] == 0:
                 console.print(views.waterfall(facts))
                 console.print(views.evidence(facts))
                 break
@@ -240,11 +229,14 @@ def _lying_stock(console: Console, warehouse: Warehouse, judge: _Judge) -> None:
     )
 
 
-def _refund(console: Console, before: dict[str, Any], after: dict[str, Any]) -> None:
-    console.print(views.statement(after))
+def _refund(console: Console, warehouse: Warehouse, email: str) -> None:
+    with warehouse.read() as connection:
+        facts = explain.explain_customer(connection, email)
+    console.print(views.statement(facts))
+    refunds = [document for document in facts["documents"] if document["document_kind"] == "credit_note"]
+    before = facts["ltv"] - refunds[-1]["amount"] if refunds else facts["ltv"]
     console.print(
-        f"  lifetime value before the refund {before['ltv']:,.2f}, now {after['ltv']:,.2f} {after['currency']}",
-        style="bold",
+        f"  lifetime value before the refund {before:,.2f}, now {facts['ltv']:,.2f} {facts['currency']}", style="bold"
     )
 
 

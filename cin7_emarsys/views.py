@@ -196,7 +196,7 @@ def summary(outcome: SyncOutcome) -> RenderableType:
         if name.startswith("raw/") and "calls" in m
     ]
     sent = [
-        (name, *(m.get(figure, "") for figure in EXPORT_FIGURES), m.get("calls", ""))
+        (name.removeprefix("emarsys/"), *(m.get(figure, "") for figure in EXPORT_FIGURES), m.get("calls", ""))
         for name, m in outcome.assets.items()
         if name.startswith("emarsys/") and "desired" in m
     ]
@@ -205,8 +205,8 @@ def summary(outcome: SyncOutcome) -> RenderableType:
         columns = ("read from Cin7", "new", "changed", "unchanged", "rejected", "calls")
         parts.append(grid(columns, read, right=columns[1:]))
     if sent:
-        columns = ("sent to Emarsys", *EXPORT_FIGURES, "calls")
-        parts += [Text(), grid(columns, sent, right=columns[1:])]
+        exported = ("sent to Emarsys", *EXPORT_FIGURES, "calls")
+        parts += [Text(), grid(exported, sent, right=exported[1:])]
     if outcome.failed_checks:
         parts += [Text(), checks(outcome)]
     for step, error in outcome.errors.items():
@@ -216,8 +216,52 @@ def summary(outcome: SyncOutcome) -> RenderableType:
 
 def checks(outcome: SyncOutcome) -> RenderableType:
     """The checks that complain, and what to do about each."""
-    rows = [(check.severity, f"{check.asset}: {check.name}", check.sentence) for check in outcome.failed_checks]
-    return grid(("", "check", "what to do"), rows)
+    rows = [(check.severity, check.asset, check.sentence, check.next_step) for check in outcome.failed_checks]
+    return grid(("", "where", "what", "what to do"), rows)
+
+
+def would_send(change: Mapping[str, Any]) -> RenderableType:
+    """One record of a dry run: old → new, field by field."""
+    lines = (
+        f"    {name}: {old if old is not None else '–'} → {new if new is not None else '–'}"
+        for name, old, new in change["changes"]
+    )
+    return Text("\n".join((f"  {change['flow']}  {change['key']}", *lines)))
+
+
+def ledger(facts: Mapping[str, Any]) -> RenderableType:
+    """What was sent: a line for each flow, the product file's versions, and the newest records."""
+    flows = ("flow", "batches", "sent", "accepted", "rejected", "retryable", "unknown")
+    parts: list[RenderableType] = [
+        grid(
+            (*flows, "newest"),
+            ((*(row[name] for name in flows), moment(row["newest"])) for row in facts["flows"]),
+            flows[1:],
+        )
+    ]
+    if facts["publications"]:
+        parts += [
+            Text(),
+            grid(
+                ("product file", "published", "items", "collected"),
+                (
+                    (p["version"], moment(p["published_at"]), p["rows"], moment(p["collected_at"]))
+                    for p in facts["publications"]
+                ),
+                right=("items",),
+            ),
+        ]
+    parts += [
+        Text(),
+        grid(
+            ("at", "flow", "record", "outcome", "reason", "batch"),
+            (
+                (moment(r["at"]), r["flow"], r["key"], r["outcome"], r["reason"], r["batch_id"])
+                for r in facts["records"]
+            ),
+        ),
+    ]
+    return Group(*parts)
 
 
 def complain(console: Console, message: str) -> None:

@@ -26,7 +26,14 @@ from dagster import (
 from pydantic import Field
 
 from cin7_emarsys.emarsys import catalogue
-from cin7_emarsys.emarsys.delivery import Delivery, Report, deliver_contacts, deliver_events, deliver_sales
+from cin7_emarsys.emarsys.delivery import (
+    Delivery,
+    Report,
+    deliver_contacts,
+    deliver_events,
+    deliver_sales,
+    keep_examples,
+)
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.setup import prepare
@@ -123,6 +130,7 @@ def _flow(name: str) -> AssetsDefinition:
         for gate in report.refused:
             context.log.warning(f"{name}: nothing is sent. {gate.title}. {gate.next_step}")
         if report.dry_run:
+            keep_examples(loaded, report, context.run.run_id)
             context.log.info(f"{name}: dry run, {report.withheld.get('dry_run', 0)} records would be sent")
         return MaterializeResult(metadata=_metadata(report))
 

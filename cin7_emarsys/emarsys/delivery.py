@@ -249,6 +249,13 @@ class Delivery:
             raise stop
 
 
+def keep_examples(settings: Settings, report: Report, run_id: str) -> None:
+    """Writes the first changes of a dry run beside the outbox, for the person who asked; never to a log."""
+    with (settings.paths.outbox / f"dry-run-{run_id}.ndjson").open("a") as file:
+        for change in report.changes:
+            file.write(json.dumps({"flow": report.flow, **change}, default=str, ensure_ascii=False) + "\n")
+
+
 def deliver_contacts(delivery: Delivery) -> Report:
     """Contacts whose attributes changed, upserted by e-mail in batches of up to 1,000. Idempotent: unknown goes again."""
     report, merchant = delivery.report, delivery.settings.merchant

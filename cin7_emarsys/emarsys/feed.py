@@ -10,10 +10,13 @@ import base64
 import binascii
 import hashlib
 import secrets
+import socket
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -71,3 +74,13 @@ def _allowed(request: Request, settings: Settings) -> bool:
         return False
     wanted = f"{settings.feed.user}:{settings.feed.password.get_secret_value()}".encode()
     return secrets.compare_digest(given, wanted)
+
+
+def run(app: Starlette, port: int, ready: Callable[[int], None]) -> None:
+    """Serves on this machine until SIGINT or SIGTERM. ``ready`` is told the port once it listens."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        ready(listener.getsockname()[1])
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])

@@ -164,7 +164,13 @@ class Ledger:
         self.engine: Engine = create_engine(url)
         if address.drivername.startswith("sqlite"):
             event.listen(self.engine, "connect", _durable)
-        metadata.create_all(self.engine)
+        with self.engine.connect() as connection:  # flows start side by side: one of them makes the tables
+            if self.engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("begin immediate")
+            elif self.engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"select pg_advisory_xact_lock({zlib.crc32(b'cin7-emarsys ledger')})")
+            metadata.create_all(connection)
+            connection.commit()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -352,8 +358,8 @@ class Ledger:
 
 def _durable(connection: Any, _: object) -> None:
     cursor = connection.cursor()
+    cursor.execute("pragma busy_timeout = 60000")
     cursor.execute("pragma journal_mode = wal")
     cursor.execute("pragma synchronous = full")
-    cursor.execute("pragma busy_timeout = 60000")
     cursor.execute("pragma foreign_keys = on")
     cursor.close()

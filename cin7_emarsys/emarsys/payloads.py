@@ -19,6 +19,7 @@ from cin7_emarsys.settings import ContactField, Merchant
 
 OPTED_OUT = "2"
 _FOUR_BYTES = re.compile("[\U00010000-\U0010ffff]")
+_CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029]+")
 _LENGTH = {"shorttext": 60, "longtext": 255}
 
 PRODUCT_COLUMNS = (
@@ -81,7 +82,7 @@ class ContactMapper:
         return sent, kept
 
     def _value(self, value: object, field: ContactField, kind: str) -> str | None:
-        text = _FOUR_BYTES.sub("", str(value)).strip()
+        text = clean(str(value))
         if kind == "singlechoice" or field.type == "choice":
             return self._choices.get(field.string_id, {}).get(text.lower())
         limit = _LENGTH.get(kind)
@@ -100,7 +101,8 @@ def field_map_fingerprint(merchant: Merchant) -> str:
 def number(value: object) -> str:
     """A decimal in full, without needless zeros: `9.00` → `9`, `4.5000` → `4.5`."""
     text = format(value, "f") if not isinstance(value, str) else value
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    short = text.rstrip("0").rstrip(".") if "." in text else text
+    return short if short not in ("", "-", "-0") else "0"
 
 
 def sales_csv(lines: Iterable[Mapping[str, str]], header: Sequence[str]) -> bytes:
@@ -124,7 +126,9 @@ def sales_line(row: Mapping[str, Any], *, reversal: bool) -> dict[str, Any]:
         "base_price": price,
         "base_quantity": quantity,
     }
-    return {name: clean(value) if isinstance(value, str) and name != "base_item" else value for name, value in line.items()}
+    return {
+        name: clean(value) if isinstance(value, str) and name != "base_item" else value for name, value in line.items()
+    }
 
 
 def _negative(value: str) -> str:
@@ -146,7 +150,7 @@ def product_csv(items: Iterable[Mapping[str, Any]]) -> bytes:
 
 def clean(text: str) -> str:
     """Without line breaks (Emarsys would drop the row) and without characters of four bytes (it would lose data)."""
-    return re.sub(r"[\r\n\t\u2028\u2029]+", " ", _FOUR_BYTES.sub("", text)).strip()
+    return _CONTROLS.sub(" ", _FOUR_BYTES.sub("", text)).strip()
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:

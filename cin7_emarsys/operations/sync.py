@@ -6,28 +6,35 @@ What belongs here: starting the run, and gathering what its assets and checks re
 
 from __future__ import annotations
 
+import getpass
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dagster import AssetCheckSeverity, DagsterEvent, DagsterEventType, DagsterInstance
 
+from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.operations import runs
+from cin7_emarsys.settings import Settings
+from cin7_emarsys.warehouse.resource import Warehouse
 
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """One asset check as evaluated: ``sentence`` says what to do; ``blocking`` ones stop what depends on them."""
+    """One asset check as evaluated: ``sentence`` says what is wrong, ``next_step`` what to do."""
 
     asset: str
     name: str
     passed: bool
     severity: str
     sentence: str
-    metadata: Mapping[str, Any]
+    next_step: str
+    rows: int
 
 
 @dataclass
@@ -93,6 +100,7 @@ def _gather(outcome: SyncOutcome, event: DagsterEvent) -> None:
         outcome.assets[event.asset_key.to_user_string()] = _plain(materialization.metadata)
     elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
         check = event.asset_check_evaluation_data
+        metadata = _plain(check.metadata)
         outcome.checks.append(
             CheckOutcome(
                 asset=check.asset_key.to_user_string(),
@@ -100,7 +108,8 @@ def _gather(outcome: SyncOutcome, event: DagsterEvent) -> None:
                 passed=check.passed,
                 severity="ERROR" if check.severity == AssetCheckSeverity.ERROR else "WARN",
                 sentence=check.description or "",
-                metadata=_plain(check.metadata),
+                next_step=str(metadata.get("next_step", "")),
+                rows=int(metadata.get("rows", 0)),
             )
         )
     elif event.event_type == DagsterEventType.STEP_FAILURE:
@@ -110,3 +119,39 @@ def _gather(outcome: SyncOutcome, event: DagsterEvent) -> None:
         outcome.errors[event.step_key or "run"] = error.message.strip() if error else "failed"
     elif event.event_type == DagsterEventType.PIPELINE_FAILURE and not outcome.errors:
         outcome.errors["run"] = event.message or "failed"
+
+
+def release(settings: Settings, hold: str, reason: str) -> int:
+    """Frees a hold of the circuit breaker; the next run believes what is still true. Returns how many items it held.
+
+    Who, when and why are kept in the ledger's audit. Raises `CannotRun` when there is no such hold.
+    """
+    warehouse = Warehouse(database=str(settings.paths.warehouse))
+    now = datetime.now(UTC).replace(tzinfo=None)
+    with warehouse.write() as connection:
+        held = connection.execute(
+            "select count(*) from mart.held_flips where hold_id = ? and released_at is null and ended_at is null",
+            [hold],
+        ).fetchone()
+        if not held or not held[0]:
+            raise runs.CannotRun(f"there is no open hold {hold}; `cin7-emarsys explain SKU` names the hold of an item")
+        connection.execute(
+            "create table if not exists operations.releases "
+            "(hold_id varchar, released_at timestamp, reason varchar, who varchar)"
+        )
+        connection.execute(
+            "insert into operations.releases values (?, ?, ?, ?)", [hold, now, reason, getpass.getuser()]
+        )
+    ledger = Ledger(settings.ledger_url)
+    ledger.write_audit(getpass.getuser(), "sync --release", reason, hold, now)
+    ledger.close()
+    return int(held[0])
+
+
+def would_send(settings: Settings, run_id: str) -> list[dict[str, Any]]:
+    """The first records that a dry run found to send, with old and new values; empty when it was none."""
+    file = settings.paths.outbox / f"dry-run-{run_id}.ndjson"
+    if not file.exists():
+        return []
+    with file.open() as lines:
+        return [json.loads(line) for line in lines]

@@ -1,9 +1,9 @@
 -- The events of one person and what became of them, newest first. Parameter: $email.
 select events.event, events.kind, events.trigger_id, events.fact_at, coalesce(events.excluded, latest.outcome, 'waiting') as outcome,
-    latest.at as decided_at
+    latest."at" as decided_at
 from mart.order_events as events
 left join (
-    select key, arg_max(outcome, at) as outcome, max(at) as at from delivery.records where flow = 'events' group by key
+    select key, arg_max(outcome, record_id) as outcome, max("at") as "at" from delivery.records where flow = 'events' group by key
 ) as latest on latest.key = events.trigger_id
 where events.email = $email
 order by events.fact_at desc

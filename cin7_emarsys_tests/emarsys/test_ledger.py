@@ -1,0 +1,155 @@
+"""The ledger: it conserves or refuses, sends once what may go once, and survives a killed process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
+from cin7_emarsys.emarsys.ledger import Intended, Ledger, NotConserved, batches, records
+
+AT = datetime(2026, 11, 24, 10, 0)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger(f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite'}")
+    yield made
+    made.close()
+
+
+def intend(ledger: Ledger, flow: str, *keys: str) -> int:
+    items = [Intended(key, "{}", "hash", "invoice:i1") for key in keys]
+    return ledger.intend(flow, "POST somewhere", "run", items, b"request", AT)
+
+
+def outcomes(ledger: Ledger) -> list[tuple[str, str | None]]:
+    with ledger.engine.connect() as connection:
+        found = connection.execute(select(records.c.key, records.c.outcome).order_by(records.c.record_id))
+        return [(key, outcome) for key, outcome in found]
+
+
+def test_a_batch_is_closed_with_a_fate_for_each_record(ledger: Ledger) -> None:
+    batch = intend(ledger, "contacts", "a", "b", "c", "d")
+    fates = {
+        "a": ACCEPTED,
+        "b": Verdict("rejected", "2007", "no"),
+        "c": Verdict("retryable"),
+        "d": Verdict("unknown"),
+    }
+    ledger.close_batch(batch, fates, AT, response=b"answer", status=200)
+    assert outcomes(ledger) == [("a", "accepted"), ("b", "rejected"), ("c", "retryable"), ("d", "unknown")]
+    assert ledger.open_batches("contacts") == []
+
+
+@pytest.mark.parametrize("keys", [["a"], ["a", "b", "c"], ["a", "c"], []])
+def test_a_batch_that_does_not_conserve_is_not_closed(ledger: Ledger, keys: list[str]) -> None:
+    batch = intend(ledger, "contacts", "a", "b")
+    with pytest.raises(NotConserved, match="2 records sent"):
+        ledger.close_batch(batch, dict.fromkeys(keys, ACCEPTED), AT)
+    assert outcomes(ledger) == [("a", None), ("b", None)]
+    assert [(found, state) for found, state, _ in ledger.open_batches("contacts")] == [(batch, "intent")]
+
+
+@pytest.mark.parametrize("flow", ["sales", "events"])
+@pytest.mark.parametrize("fate", [None, "accepted", "unknown"])
+def test_what_goes_once_cannot_be_intended_again(ledger: Ledger, flow: str, fate: str | None) -> None:
+    batch = intend(ledger, flow, "k")
+    if fate:
+        ledger.close_batch(batch, {"k": Verdict(fate)}, AT)  # type: ignore[arg-type]
+    with pytest.raises(IntegrityError):
+        intend(ledger, flow, "other", "k")
+    assert [key for key, _ in outcomes(ledger)] == ["k"]
+
+
+@pytest.mark.parametrize("flow", ["sales", "events"])
+@pytest.mark.parametrize("fate", ["rejected", "retryable"])
+def test_what_did_not_happen_may_go_again(ledger: Ledger, flow: str, fate: str) -> None:
+    ledger.close_batch(intend(ledger, flow, "k"), {"k": Verdict(fate)}, AT)  # type: ignore[arg-type]
+    intend(ledger, flow, "k")
+    assert outcomes(ledger) == [("k", fate), ("k", None)]
+
+
+def test_a_contact_may_go_as_often_as_it_changes(ledger: Ledger) -> None:
+    ledger.close_batch(intend(ledger, "contacts", "k"), {"k": ACCEPTED}, AT)
+    intend(ledger, "contacts", "k")
+
+
+def test_the_order_of_closing_is_kept(ledger: Ledger) -> None:
+    first, second = intend(ledger, "contacts", "a"), intend(ledger, "events", "a")
+    for batch in (second, first):
+        ledger.close_batch(batch, {"a": ACCEPTED}, AT)
+    with ledger.engine.connect() as connection:
+        found = connection.execute(select(batches.c.batch_id).order_by(batches.c.closed_seq)).scalars().all()
+    assert found == [second, first]
+
+
+def test_the_lines_of_a_document_are_found(ledger: Ledger) -> None:
+    intend(ledger, "sales", "l1", "l2")
+    assert [line["key"] for line in ledger.sales_lines(["invoice:i1", "invoice:i2"])] == ["l1", "l2"]
+    assert ledger.sales_lines([]) == []
+
+
+def test_nobody_else_may_read_the_file(ledger: Ledger, tmp_path: Path) -> None:
+    intend(ledger, "contacts", "ana@example.com")
+    files = list((tmp_path / "state").iterdir())
+    assert len(files) >= 1
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_two_may_open_a_new_ledger_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: Ledger(url), range(8)))
+    for number, one in enumerate(made):
+        intend(one, "contacts", str(number))
+    assert len(outcomes(made[0])) == 8
+    for one in made:
+        one.close()
+
+
+def test_an_intent_survives_the_death_of_its_process(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    program = textwrap.dedent(
+        f"""
+        import os, signal
+        from datetime import datetime
+        from cin7_emarsys.emarsys.ledger import Intended, Ledger
+        ledger = Ledger({url!r})
+        at = datetime(2026, 11, 24)
+        ledger.intend("sales", "POST", "run", [Intended("k", "{{}}")], b"", at)
+        ledger.connecting(ledger.intend("sales", "POST", "run", [Intended("l", "{{}}")], b"", at), at)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    ended = subprocess.run([sys.executable, "-c", program], check=False, env=dict(os.environ))
+    assert ended.returncode == -signal.SIGKILL
+    ledger = Ledger(url)
+    assert ledger.open_batches("sales") == [(1, "intent", ["k"]), (2, "connecting", ["l"])]
+    with pytest.raises(IntegrityError):
+        intend(ledger, "sales", "k")
+    ledger.close()
+
+
+def test_a_version_is_published_and_collected(ledger: Ledger) -> None:
+    first = ledger.begin_publication("run", 1, "sha-1", "file:///x", [("A", "{}")])
+    assert ledger.unfinished_publications() == [(first, "sha-1")]
+    ledger.collected("sha-1", AT)  # not in place yet: nobody can have fetched it
+    ledger.published(first, AT)
+    assert ledger.unfinished_publications() == []
+    second = ledger.begin_publication("run", 1, "sha-2", "file:///x", [("A", "{}")])
+    again = ledger.begin_publication("run", 1, "sha-3", "file:///x", [("A", "{}")])
+    assert (first, second, again) == (1, 2, 2)
+    assert ledger.unfinished_publications() == [(2, "sha-3")]
