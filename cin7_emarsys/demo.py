@@ -243,13 +243,15 @@ def _refund(console: Console, warehouse: Warehouse, email: str) -> None:
 def _sent_again(console: Console, warehouse: Warehouse, second: SyncOutcome) -> None:
     with warehouse.read() as connection:
         changes = explain.fetch(connection, "sent_by_run", run_id=second.run_id)
+    items = second.assets.get("emarsys/catalogue", {}).get("sent", 0)
     console.print(
         Panel(
             views.grid(
                 ("flow", "record", "outcome", "why"),
-                ((row["flow"], row["shown"], row["outcome"], row["why"]) for row in changes[:20]),
+                ((row["flow"], row["shown"], row["outcome"], row["why"]) for row in changes[:40]),
             ),
-            title=f"Sent the second time: {len(changes)} records, because only these differ from what Emarsys acknowledged",
+            title=f"Sent the second time: {len(changes)} records that differ from what Emarsys acknowledged, and a new product "
+            f"file because {items} items changed",
             title_align="left",
         )
     )

@@ -3,8 +3,8 @@
 What belongs here: permits, lanes, the common cool-down. What does not: HTTP (``transport.py``).
 
 A permit is reserved before the call and stamped anew when the answer is there, because latency otherwise lets more
-calls arrive at the vendor within its window than were granted within ours. A lower lane waits while a higher lane has a
-lease.
+calls arrive at the vendor within its window than were granted within ours; a call under way keeps its slot for some
+windows, so that one of a killed process comes free. A lower lane waits while a higher lane has a lease.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _SCHEMA = """
-create table if not exists permits (id integer primary key, boot text not null, at real not null);
-create index if not exists permits_at on permits (at);
+create table if not exists slots (id integer primary key, boot text not null, free_at real not null);
+create index if not exists slots_free_at on slots (free_at);
 create table if not exists leases (
     lane integer not null, holder text not null, boot text not null, at real not null, primary key (lane, holder)
 );
@@ -59,6 +59,8 @@ class RateWindow:
         self.window_seconds = window_seconds
         # What the vendor's clock and ours may differ by within one window.
         self._span = window_seconds + min(0.25, window_seconds / 20)
+        # How long a call without an answer keeps its slot.
+        self._under_way = 3 * self._span
         self._lanes = {lane: rank for rank, lane in enumerate(lanes)}
         self._sleep = sleep
         self._boot = _boot()
@@ -68,11 +70,11 @@ class RateWindow:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
+            os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
             connection = sqlite3.connect(self._file, timeout=60, isolation_level=None)
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = off")  # a lost permit after a power cut is older than the boot
             connection.executescript(_SCHEMA)
-            self._file.chmod(0o600)
             self._local.connection = connection
         return connection
 
@@ -85,7 +87,7 @@ class RateWindow:
             yield
         finally:
             connection.execute(
-                "insert or replace into permits (id, boot, at) values (?, ?, ?)", (permit, self._boot, time.monotonic())
+                "insert or replace into slots values (?, ?, ?)", (permit, self._boot, time.monotonic() + self._span)
             )
 
     def _reserve(self, connection: sqlite3.Connection, rank: int) -> int:
@@ -93,12 +95,15 @@ class RateWindow:
             now = time.monotonic()
             connection.execute("begin immediate")
             try:
+                # Waiting for a slot keeps the lease alive: it may take as long as the lease lasts.
+                connection.execute(
+                    "update leases set at = ?, boot = ? where lane = ? and holder = ?",
+                    (now, self._boot, rank, self._holder),
+                )
                 wait = self._wait(connection, rank, now)
                 if wait <= 0:
-                    cursor = connection.execute("insert into permits (boot, at) values (?, ?)", (self._boot, now))
-                    connection.execute(
-                        "update leases set at = ?, boot = ? where lane = ? and holder = ?",
-                        (now, self._boot, rank, self._holder),
+                    cursor = connection.execute(
+                        "insert into slots (boot, free_at) values (?, ?)", (self._boot, now + self._under_way)
                     )
                     connection.execute("commit")
                     return int(cursor.lastrowid or 0)
@@ -111,11 +116,12 @@ class RateWindow:
 
     def _wait(self, connection: sqlite3.Connection, rank: int, now: float) -> float:
         """Seconds until this lane may try again; 0 when there is a slot."""
-        # Stamps of an earlier boot, or from the future, count as made now.
+        # Slots taken before this boot, or for longer than possible, count as taken now.
         connection.execute(
-            "update permits set at = ?, boot = ? where boot <> ? or at > ?", (now, self._boot, self._boot, now)
+            "update slots set free_at = ?, boot = ? where boot <> ? or free_at > ?",
+            (now + self._span, self._boot, self._boot, now + self._under_way),
         )
-        connection.execute("delete from permits where at <= ?", (now - self._span,))
+        connection.execute("delete from slots where free_at <= ?", (now,))
         cool = connection.execute("select boot, until from cool_down").fetchone()
         if cool and cool[0] == self._boot and now < cool[1]:
             return float(cool[1] - now)
@@ -125,8 +131,8 @@ class RateWindow:
         ).fetchone()
         if higher[0]:
             return 0.05 + random.random() * 0.1  # noqa: S311 - jitter
-        used, oldest = connection.execute("select count(*), min(at) from permits").fetchone()
-        return 0.0 if used < self._calls else max(float(oldest) + self._span - now, 0.001)
+        used, free_at = connection.execute("select count(*), min(free_at) from slots").fetchone()
+        return 0.0 if used < self._calls else max(float(free_at) - now, 0.001)
 
     def _lease(self) -> float:
         return min(_LEASE_SECONDS, self.window_seconds)
@@ -158,9 +164,7 @@ class RateWindow:
         """Calls that count in the window at this moment."""
         row = (
             self._connection()
-            .execute(
-                "select count(*) from permits where boot = ? and at > ?", (self._boot, time.monotonic() - self._span)
-            )
+            .execute("select count(*) from slots where boot = ? and free_at > ?", (self._boot, time.monotonic()))
             .fetchone()
         )
         return int(row[0])

@@ -125,6 +125,8 @@ class Catalogue(_Policy):
     """The product data file that Emarsys fetches."""
 
     link_template: Annotated[str, StringConstraints(pattern=r"^https?://.*\{sku\}")] = "https://shop.example.com/{sku}"
+    no_image: Annotated[str, StringConstraints(pattern=r"^https?://")] = "https://shop.example.com/no-image.png"
+    no_category: Text = "Other"
     publish_url: Text | None = None
     filename: Annotated[str, StringConstraints(pattern=r"^[\w.-]+\.csv$")] = "products.csv"
     max_shrink: Share = 0.2

@@ -10,9 +10,10 @@ where ($flow is null or records.flow = $flow)
     and ($outcome is null or records.outcome = $outcome)
     and ($batch is null or records.batch_id = $batch)
     and ($since is null or records."at" >= $since)
-    and ($sku is null or records.payload->>'item' = $sku)
-    and ($order is null or records.payload->>'order' = $order or records.payload->'data'->>'order' = $order)
+    and ($sku is null or (records.payload->>'item') = $sku)
+    and ($order is null or (records.payload->>'order') = $order or (records.payload->'data'->>'order') = $order)
     and ($customer is null or records.key = lower(trim($customer)) or contacts.customer_id = lower(trim($customer))
-        or records.payload->>'email' = lower(trim($customer)) or records.payload->>'external_id' = lower(trim($customer)))
+        or (records.payload->>'email') = lower(trim($customer))
+        or (records.payload->>'external_id') = lower(trim($customer)))
 order by records.record_id desc
 limit $limit

@@ -101,7 +101,9 @@ everything as (
     from only_in_documents
 ),
 linked as (
-    select everything.*, replace(settings.link_template, '{sku}', url_encode(item)) as link
+    select everything.* exclude (image, category), replace(settings.link_template, '{sku}', url_encode(item)) as link,
+        coalesce(everything.image, settings.no_image) as image,
+        coalesce(everything.category, settings.no_category) as category
     from everything, policy.settings as settings
 )
 select

@@ -1,0 +1,291 @@
+"""A fresh simulated account for each test, behind one real server, and a warehouse whose mart is filled by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from sqlalchemy import select
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cin7_emarsys.cin7.load import ensure_tables
+from cin7_emarsys.emarsys import catalogue
+from cin7_emarsys.emarsys.delivery import Delivery, Report, deliver_contacts, deliver_events, deliver_sales
+from cin7_emarsys.emarsys.ledger import Ledger, batches, records
+from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
+from cin7_emarsys.emarsys.setup import prepare
+from cin7_emarsys.sandbox import cin7, emarsys
+from cin7_emarsys.sandbox.clock import Clock
+from cin7_emarsys.sandbox.control import control_routes
+from cin7_emarsys.sandbox.faults import Faults
+from cin7_emarsys.sandbox.server import Protocol
+from cin7_emarsys.settings import Settings, load_merchant, load_settings
+from cin7_emarsys.warehouse import factory
+from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys_tests.conftest import PROJECT
+
+Row = dict[str, Any]
+FLOWS: dict[str, Callable[[Delivery], Report]] = {
+    "contacts": deliver_contacts,
+    "catalogue": catalogue.publish,
+    "sales": deliver_sales,
+    "events": deliver_events,
+}
+PATHS = {"contacts": "/contact/?", "sales": "/sales-data", "events": "/trigger"}
+DERIVED = ["ltv", "last_refund_date"]
+
+
+class Swapped:
+    """An ASGI app that forwards to the app of the running test."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def vendor() -> Iterator[tuple[str, Swapped]]:
+    """The address of one server for the session."""
+    swapped = Swapped()
+    config = uvicorn.Config(
+        swapped, host="127.0.0.1", port=0, lifespan="off", ws="none", http=Protocol, log_level="critical",
+        date_header=False, server_header=False, timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(running.serve()), daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}", swapped
+    running.should_exit = True
+    thread.join()
+
+
+class Account:
+    """The simulated account of one test: `environment` for a client, `judge` and `control` for the test."""
+
+    def __init__(self, url: str, http: httpx.Client) -> None:
+        self._http = http
+        self.environment = {
+            "CIN7_BASE_URL": f"{url}/ExternalApi/v2",
+            **cin7.CREDENTIALS,
+            "EMARSYS_BASE_URL": f"{url}/api",
+            "EMARSYS_TOKEN_URL": f"{url}/oauth2/token",
+            "EMARSYS_HAPI_URL": f"{url}/hapi",
+            "EMARSYS_CALLS_PER_MINUTE": "30000",
+            "EMARSYS_WINDOW_SECONDS": "1",
+            **emarsys.CREDENTIALS,
+        }
+
+    def judge(self, name: str) -> list[Row]:
+        answer = self._http.get(f"/_sandbox/{name}", params={"limit": 10_000})
+        assert answer.status_code == 200, answer.text
+        content = answer.json()
+        return list(next(value for value in content.values() if isinstance(value, list)))
+
+    def control(self, name: str, body: Any = None, method: str = "POST") -> Any:
+        answer = self._http.request(method, f"/_sandbox/{name}", json={} if body is None else body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def fault(self, name: str, flow: str, **more: Any) -> None:
+        """The next call of this flow meets a fault (`more` changes which)."""
+        spec = {"name": name, "service": "emarsys", "path": PATHS[flow], "nth": 1, **more}
+        self.control("faults", [spec], "PUT")
+
+    def contacts(self) -> dict[str, Row]:
+        return {row["email"]: row["fields"] for row in self.judge("contacts")}
+
+    def writes(self, flow: str) -> int:
+        """Calls of a flow that wrote something, or tried to."""
+        return sum(PATHS[flow].rstrip("?") in row["path"] and "getdata" not in row["path"] for row in self.judge("requests"))
+
+
+@pytest.fixture
+def account(vendor: tuple[str, Swapped]) -> Iterator[Account]:
+    url, swapped = vendor
+    clock, faults = Clock(), Faults()
+    swapped.app = emarsys.create_app(
+        clock=clock, faults=faults, seed=1, calls_per_window=None, window_seconds=1.0,
+        control_routes=control_routes(clock, faults, lambda *_: {}),
+    )  # fmt: skip
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        yield Account(url, http)
+
+
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every table there is, without rows of Cin7's but with a first reading done and a snapshot to trust."""
+    file = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
+    with Warehouse(database=str(file)).write() as connection:
+        ensure_tables(connection)
+        ensure_delivery_tables(connection)
+        factory.build(connection, load_merchant(PROJECT / "merchant.toml"))
+        connection.execute("insert into raw.watermarks (entity, completed_at) values ('baseline', '2026-11-01')")
+        connection.execute("insert into raw.snapshots (snapshot_id, taken_at, trusted) values ('s', '2026-11-01', true)")
+    return file
+
+
+class Project:
+    """Settings, warehouse and ledger of one test, and what the mart should say."""
+
+    def __init__(self, state: Path, account: Account, change: Callable[..., None]) -> None:
+        self.state, self.account, self._change = state, account, change
+        self.warehouse = Warehouse(database=str(state / "warehouse.duckdb"))
+        self.reload()
+        self.ledger = Ledger(self.settings.ledger_url)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def reload(self) -> None:
+        self._settings = load_settings()
+
+    def policy(self, *changes: tuple[str, str]) -> None:
+        """The example policy with pieces of its text replaced."""
+        text = (PROJECT / "merchant.toml").read_text()
+        for old, new in changes:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        file = self.state / "merchant.toml"
+        file.write_text(text)
+        self._change("MERCHANT_TOML", str(file))
+        self.reload()
+
+    def fill(self, table: str, *rows: Mapping[str, Any]) -> None:
+        """The only rows of a table; columns that are not given are null."""
+        file = self.state / "rows.ndjson"
+        file.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+        with self.warehouse.write() as connection:
+            columns = connection.execute(f"describe {table}").fetchall()
+            unknown = {name for row in rows for name in row} - {name for name, *_ in columns}
+            assert not unknown, f"{table} has no {unknown}"
+            connection.execute(f"delete from {table}")
+            typed = ", ".join(f"'{name}': '{kind}'" for name, kind, *_ in columns)
+            if rows:
+                read = f"read_json('{file}', format = 'newline_delimited', columns = {{{typed}}})"
+                connection.execute(f"insert into {table} by name select * from {read}")
+
+    def contacts(self, *rows: Row) -> None:
+        self.fill("mart.contacts", *rows)
+
+    def run(self, flow: str, *, dry_run: bool = False) -> Report:
+        """One export, as the asset runs it; checks that the ledger conserves."""
+        delivery = Delivery(flow, self.settings, self.warehouse, self.ledger, "run", dry_run=dry_run)
+        try:
+            return FLOWS[flow](delivery)
+        finally:
+            self.conserved()
+
+    def prepare(self) -> int:
+        return prepare(self.settings)
+
+    def known(self, *emails: str) -> None:
+        """These contacts are at Emarsys, accepted by an export of ours."""
+        self.contacts(*(contact(email) for email in emails))
+        self.prepare()
+        assert self.run("contacts").accepted == len(emails)
+
+    def crash(self, flow: str, point: str) -> subprocess.CompletedProcess[bytes]:
+        """The export in a process of its own that is killed at a point."""
+        program = (
+            "import sys\n"
+            "from cin7_emarsys_tests.emarsys.conftest import FLOWS\n"
+            "from cin7_emarsys.emarsys.delivery import Delivery\n"
+            "from cin7_emarsys.emarsys.ledger import Ledger\n"
+            "from cin7_emarsys.settings import load_settings\n"
+            "from cin7_emarsys.warehouse.resource import Warehouse\n"
+            "settings = load_settings()\n"
+            "warehouse = Warehouse(database=str(settings.paths.warehouse))\n"
+            "FLOWS[sys.argv[1]](Delivery(sys.argv[1], settings, warehouse, Ledger(settings.ledger_url), 'r', dry_run=False))\n"
+        )
+        environment = {**os.environ, "CRASH_AT": point, "PYTHONPATH": str(PROJECT)}
+        return subprocess.run([sys.executable, "-c", program, flow], check=False, env=environment, capture_output=True)
+
+    def records(self, flow: str) -> list[Row]:
+        with self.ledger.engine.connect() as connection:
+            found = connection.execute(select(records).where(records.c.flow == flow).order_by(records.c.record_id))
+            return [dict(row._mapping) for row in found]
+
+    def outcomes(self, flow: str) -> list[tuple[str, str]]:
+        return [(row["key"], row["outcome"]) for row in self.records(flow)]
+
+    def conserved(self) -> None:
+        """Every batch is closed, and each of its records has a fate, in the ledger and in the warehouse alike."""
+        with self.ledger.engine.connect() as connection:
+            every = connection.execute(select(batches.c.batch_id, batches.c.records, batches.c.state)).all()
+            fates = connection.execute(select(records.c.batch_id, records.c.outcome)).all()
+        for batch, sent, state in every:
+            assert state == "closed"
+            assert sent == sum(of == batch and outcome is not None for of, outcome in fates)
+        project(self.ledger, self.warehouse)
+        with self.warehouse.read() as reading:
+            found = reading.execute("select count(*), count(outcome) from delivery.records").fetchone()
+        assert found == (len(fates), len(fates))
+
+
+@pytest.fixture
+def work(
+    account: Account,
+    in_project: Callable[[dict[str, str]], Path],
+    empty_warehouse: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Project]:
+    state = in_project(account.environment)
+    state.mkdir(parents=True)
+    shutil.copyfile(empty_warehouse, state / "warehouse.duckdb")
+    made = Project(state, account, monkeypatch.setenv)
+    yield made
+    made.ledger.close()
+
+
+# Rows of the mart, in few words.
+
+
+def contact(email: str, consent: str = "unknown", payload_hash: str | None = None, **attributes: str | None) -> Row:
+    given = {"first_name": email.partition("@")[0].capitalize(), **attributes}
+    return {
+        "email": email,
+        "attributes": given,
+        "derived": DERIVED,
+        "consent": consent,
+        "payload_hash": payload_hash or json.dumps([email, given, consent], sort_keys=True),
+    }
+
+
+def sales_line(document: str, item: str, price: float | str, quantity: float | str = 1, **more: Any) -> Row:
+    kind = "credit_note" if str(price).startswith("-") else "invoice"
+    row = {"document_kind": kind, "document_id": document, "item": item, "price": price, "quantity": quantity}
+    return row | {"order": f"SO-{document}", "timestamp": "2026-11-20", "email": "ana@example.com"} | more
+
+
+def moment(hours: float) -> str:
+    return (datetime.now(UTC) + timedelta(hours=hours)).replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+
+
+def order_event(trigger: str, event: str = "order_shipped", **more: Any) -> Row:
+    row = {"trigger_id": trigger, "event": event, "email": "ana@example.com", "fact_at": moment(-1)}
+    row |= {"kind": "marketing" if event.endswith("purchase") else "transactional"}
+    return row | {"deadline_at": moment(20), "data": {"order": f"SO-{trigger}", "lines": []}} | more
+
+
+def product(item: str, **more: Any) -> Row:
+    row = {"item": item, "product_id": f"p-{item}", "title": f"The {item}", "link": f"https://shop.example.com/{item}"}
+    row |= {"image": "", "category": "Things", "available": True, "price": "10.00", "c_stock": 5, "c_low_stock": 5}
+    row |= {"image": f"https://shop.example.com/{item}.png", "c_stock_state": "in_stock"} | more
+    return row | {"payload_hash": json.dumps(row, default=str, sort_keys=True)}
