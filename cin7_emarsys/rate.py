@@ -65,6 +65,8 @@ class RateWindow:
         self._sleep = sleep
         self._boot = _boot()
         self._local = threading.local()
+        # Threads of one process take turns here: SQLite makes them sleep for milliseconds instead.
+        self._turn = threading.Lock()
         self._holder = f"{os.getpid()}-{random.getrandbits(32):08x}"
 
     def _connection(self) -> sqlite3.Connection:
@@ -86,33 +88,41 @@ class RateWindow:
         try:
             yield
         finally:
-            connection.execute(
-                "insert or replace into slots values (?, ?, ?)", (permit, self._boot, time.monotonic() + self._span)
-            )
+            with self._turn:
+                connection.execute(
+                    "insert or replace into slots values (?, ?, ?)", (permit, self._boot, time.monotonic() + self._span)
+                )
 
     def _reserve(self, connection: sqlite3.Connection, rank: int) -> int:
         while True:
-            now = time.monotonic()
-            connection.execute("begin immediate")
-            try:
-                # Waiting for a slot keeps the lease alive: it may take as long as the lease lasts.
-                connection.execute(
-                    "update leases set at = ?, boot = ? where lane = ? and holder = ?",
-                    (now, self._boot, rank, self._holder),
-                )
-                wait = self._wait(connection, rank, now)
-                if wait <= 0:
-                    cursor = connection.execute(
-                        "insert into slots (boot, free_at) values (?, ?)", (self._boot, now + self._under_way)
-                    )
-                    connection.execute("commit")
-                    return int(cursor.lastrowid or 0)
-                connection.execute("commit")
-            except BaseException:
-                connection.execute("rollback")
-                raise
+            with self._turn:
+                permit, wait = self._try(connection, rank)
+            if permit is not None:
+                return permit
             # Short naps, so that a higher lane's call goes first when a slot comes free.
             self._sleep(min(wait, 0.25))
+
+    def _try(self, connection: sqlite3.Connection, rank: int) -> tuple[int | None, float]:
+        """A slot, or the seconds after which to try again."""
+        now = time.monotonic()
+        connection.execute("begin immediate")
+        try:
+            # Waiting for a slot keeps the lease alive: it may take as long as the lease lasts.
+            connection.execute(
+                "update leases set at = ?, boot = ? where lane = ? and holder = ?", (now, self._boot, rank, self._holder)
+            )
+            wait = self._wait(connection, rank, now)
+            permit = None
+            if wait <= 0:
+                cursor = connection.execute(
+                    "insert into slots (boot, free_at) values (?, ?)", (self._boot, now + self._under_way)
+                )
+                permit = int(cursor.lastrowid or 0)
+            connection.execute("commit")
+        except BaseException:
+            connection.execute("rollback")
+            raise
+        return permit, wait
 
     def _wait(self, connection: sqlite3.Connection, rank: int, now: float) -> float:
         """Seconds until this lane may try again; 0 when there is a slot."""

@@ -262,6 +262,7 @@ class Alerts(_Policy):
     orders_minutes: Annotated[int, Field(ge=1)] = 60
     nightly_hours: Annotated[int, Field(ge=1)] = 30
     heartbeat_url: Text | None = None
+    ui_url: Text = "http://127.0.0.1:3000"
 
 
 class Merchant(_Policy):

@@ -11,7 +11,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -59,6 +59,13 @@ class TransportError(Exception):
         super().__init__(
             f"{vendor}: {method} {self.path}: {self.detail}{said}" + (f". {self.advice}" if self.advice else "")
         )
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Takes these values out of every text, for a vendor may echo what it was sent."""
+        for secret in secrets:
+            for name in ("path", "detail", "body"):
+                setattr(self, name, getattr(self, name).replace(secret, "(hidden)"))
+            self.args = tuple(str(part).replace(secret, "(hidden)") for part in self.args)
 
 
 class Transient(TransportError):
@@ -156,7 +163,7 @@ class OAuth2:
                 auth=(self._id.get_secret_value(), self._secret.get_secret_value()),
                 headers={"Accept": "application/json"},
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise RefusedBeforeSend(
                 self._vendor, "POST", path, f"no token: {type(error).__name__}", sent=False
             ) from None
@@ -211,6 +218,7 @@ class Transport:
         self._back_off, self._sleep = back_off, sleep
         self._offset = timedelta(0)
         self.calls = 0
+        self._count = threading.Lock()
         self._client = httpx.Client(
             base_url=base_url.rstrip("/") + "/",
             timeout=timeout,
@@ -248,6 +256,7 @@ class Transport:
         body = content if content is not None else None if json is None else jsonlib.dumps(json).encode()
         failures = malformed = 0
         renewed = False
+        used: str | None = None
         while True:
             try:
                 answer, used = self._once(
@@ -268,16 +277,25 @@ class Transport:
                 if pause:
                     self.window.cool_down(pause)
                 return answer
-            except NotJson:
-                malformed += 1
-                if not repeatable or malformed > 2:
-                    raise
-                failures = max(failures, malformed)
-            except (Transient, RefusedBeforeSend):
-                failures += 1
-                if failures >= self.attempts:
+            except TransportError as error:
+                error.hide(self._secrets(headers, used))
+                if isinstance(error, NotJson):
+                    malformed += 1
+                    if not repeatable or malformed > 2:
+                        raise
+                    failures = max(failures, malformed)
+                elif isinstance(error, Transient | RefusedBeforeSend):
+                    failures += 1
+                    if failures >= self.attempts:
+                        raise
+                else:
                     raise
             self._sleep(random.uniform(0, min(self._back_off * 2**failures, 60)))  # noqa: S311 - full jitter
+
+    def _secrets(self, headers: Mapping[str, str] | None, used: str | None) -> set[str]:
+        own = {name: value for name, value in (headers or {}).items() if name.lower() == "authorization"}
+        values = [*(self._headers() if self._headers else {}).values(), *own.values(), used or ""]
+        return {value.rpartition(" ")[2] for value in values if value}
 
     def _once(
         self,
@@ -301,7 +319,8 @@ class Transport:
             started = time.perf_counter()
             if on_connecting:
                 on_connecting()
-            self.calls += 1
+            with self._count:
+                self.calls += 1
             try:
                 got = self._client.request(
                     method, path.lstrip("/"), params=dict(params) if params else None, content=body, headers=sent
@@ -310,7 +329,7 @@ class Transport:
                 raise RefusedBeforeSend(
                     self.vendor, method, asked, f"no connection ({type(error).__name__})", sent=False
                 ) from None
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 kind = Transient if repeatable else UnknownAfterSend
                 raise kind(self.vendor, method, asked, f"the connection broke ({type(error).__name__})") from None
         moment = self._clock(got.headers.get("Date"))
@@ -323,6 +342,7 @@ class Transport:
         if date:
             try:
                 told = parsedate_to_datetime(date)
+                told = told if told.tzinfo else told.replace(tzinfo=UTC)
             except ValueError:
                 told = None
             # The header has whole seconds: within one of our own reading there is nothing to correct.
@@ -338,6 +358,8 @@ class Transport:
             raise self._error(Permanent, answer, f"HTTP {status}, a redirect, which is never followed")
         if status == 401:
             raise self._error(AuthFailed, answer, "HTTP 401, the credentials are not accepted")
+        if status == 403 and "credential" in answer.text[:1000].lower():
+            raise self._error(AuthFailed, answer, "HTTP 403, the credentials are not accepted")
         if status == 403:
             raise self._error(PermissionMissing, answer, "HTTP 403, not allowed")
         if status >= 500:

@@ -126,17 +126,15 @@ where headers.OrderStatus = 'AUTH_NO_ALLOC' and headers.Status <> 'VOIDED'
 
 def _read(cin7: Cin7, extract: Extract, number: int) -> tuple[int, int | None]:
     """One whole read. Returns how many different rows came, and the last total."""
-    keys: set[int] = set()
     total: int | None = None
     done = 0
     with cin7.lease("stock"):
         for page in cin7.pages(cin7_client.AVAILABILITY):
             total = page.total
             extract.add(page.rows)
-            keys.update(hash(extract.key_of(row) or repr(row)) for row in page.rows)
             done += len(page.rows)
             progress.report("availability" if number == 1 else f"availability, read {number}", done, total)
-    return len(keys), total
+    return len(extract.keys), total
 
 
 def _stage(connection: DuckDBPyConnection, folders: list[Path]) -> None:

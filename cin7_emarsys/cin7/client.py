@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from cin7_emarsys.rate import RateWindow
 from cin7_emarsys.settings import Settings
-from cin7_emarsys.transport import Answer, NotJson, Permanent, Transport, TransportError
+from cin7_emarsys.transport import Answer, NotJson, Permanent, Transient, Transport, TransportError
 
 # The most urgent first: a stock tick overtakes whatever else is being read at the next call.
 LANES = ("stock", "sale_headers", "products", "sale_details", "customers", "full")
@@ -96,7 +96,8 @@ def _check(answer: Answer) -> None:
     content = answer.json()
     first = content[0] if isinstance(content, list) and content else content
     if isinstance(first, dict) and "ErrorCode" in first:
-        raise Permanent(
+        kind = Transient if str(first["ErrorCode"]).startswith("5") else Permanent
+        raise kind(
             answer.vendor,
             answer.method,
             answer.path,

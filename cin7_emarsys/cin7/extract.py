@@ -22,6 +22,7 @@ from cin7_emarsys.warehouse.resource import Warehouse
 
 # Cin7 stamps changes with its own delay; what was changed while we read is read again.
 OVERLAP = timedelta(minutes=10)
+_PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,35 @@ def read_pages(
 ) -> tuple[int, int | None]:
     """All pages of a list into an extract. Returns unique records and the last total Cin7 told.
 
-    Raises `BadPage` when rows come that the filter should have left out: Cin7 ignores a parameter it does not know, and an
-    ignored filter would pass for a full read.
+    Rows shift between pages while others work, so a list in which rows are missing, or come twice and differ, is read anew,
+    twice at most. Raises `BadPage` when rows are still missing then, and when rows come that the filter should have left
+    out: Cin7 ignores a parameter it does not know, and an ignored filter would pass for a full read.
     """
-    seen: set[str] = set()
-    total: int | None = None
+    for _ in range(_PASSES):
+        extract.begin()
+        promised, total = _read_once(cin7, extract, endpoint, filters, lane)
+        unique = len(extract.keys)
+        # What came in meanwhile was changed after we began, so the next read finds it: only the first total counts.
+        if (promised is None or unique >= promised) and not extract.conflicts:
+            break
+    if promised is not None and unique < promised:
+        raise BadPage(
+            "Cin7", "GET", endpoint.path, f"{unique} rows came and Cin7 says there are {promised}, in {_PASSES} reads"
+        )
+    return unique, total
+
+
+def _read_once(
+    cin7: Cin7, extract: Extract, endpoint: Endpoint, filters: dict[str, str], lane: str | None
+) -> tuple[int | None, int | None]:
+    """One reading of a list. Returns the first and the last total Cin7 told."""
+    totals: list[int | None] = []
     done = 0
     changed = extract.model.changed_field
     since = filters.get("ModifiedSince") or filters.get("UpdatedSince")
     with cin7.lease(lane or endpoint.lane):
         for page in cin7.pages(endpoint, lane, **filters):
-            total = page.total
+            totals.append(page.total)
             done += len(page.rows)
             for record in extract.add(page.rows):
                 stamp = getattr(record, changed) if changed else None
@@ -106,9 +125,8 @@ def read_pages(
                         endpoint.path,
                         f"asked for changes since {since} and got one of {stamp:%Y-%m-%dT%H:%M:%S}: the filter was ignored",
                     )
-            seen.update(key for key in map(extract.key_of, page.rows) if key)
-            progress.report(extract.entity.replace("_", " "), done, total)
-    return len(seen), total
+            progress.report(extract.entity.replace("_", " "), done, page.total)
+    return totals[0], totals[-1]
 
 
 def _add(extract: Extract, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -39,12 +39,20 @@ class Extract:
         self.id = f"{at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self.folder = landing / entity / self.id
         self.folder.mkdir(parents=True)
-        self.records = self.rejected = self.pages = 0
-        self.drift: dict[str, int] = {}
+        self.begin()
         self._many = TypeAdapter(list[model])  # type: ignore[valid-type]
         self._known = {
             alias for name, info in model.model_fields.items() for alias in (name, *_aliases(info.validation_alias))
         }
+
+    def begin(self) -> None:
+        """Begins, or begins anew: what was added so far is dropped."""
+        for file in self.folder.iterdir():
+            file.unlink()
+        self.records = self.rejected = self.pages = 0
+        self.drift: dict[str, int] = {}
+        self.keys: dict[str, str] = {}
+        self.conflicts: set[str] = set()
 
     def add(self, rows: list[Row], extra: Iterable[Row] | None = None) -> list[TopRecord]:
         """Writes one page. ``extra`` gives columns of our own for each row. Returns the usable records, in order."""
@@ -57,12 +65,16 @@ class Extract:
         lines = bytearray()
         usable = []
         for row, record, more in zip(rows, checked, extras, strict=True):
+            raw = to_json(row, inf_nan_mode="constants")
+            digest = hashlib.md5(raw, usedforsecurity=False).hexdigest()
+            key = self.key_of(row) or digest
+            if self.keys.setdefault(key, digest) != digest:
+                self.conflicts.add(key)
             if record is None:
                 continue
             usable.append(record)
             fields = record.__pydantic_serializer__.to_json(record)
-            raw = to_json(row, inf_nan_mode="constants")
-            own = to_json({**more, "_hash": hashlib.md5(raw, usedforsecurity=False).hexdigest()})
+            own = to_json({**more, "_hash": digest})
             lines += fields[:-1] + b"," + own[1:-1] + b',"_raw":' + raw + b"}\n"
             for name in row.keys() - self._known:
                 self.drift[name] = self.drift.get(name, 0) + 1

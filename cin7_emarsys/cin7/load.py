@@ -123,6 +123,7 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
             f"create or replace temp table incoming as select * from {read_landed(folder, model, taken)} "
             f"qualify row_number() over (partition by {partition} order by _line desc) = 1"
         )
+        _refuse_conflicts(connection, folder, manifest, model.key_fields)
         changed = ['old."_hash" is distinct from new."_hash"']
         changed += [f'old."{name}" is distinct from new."{name}"' for name in taken if name != "_in_first_scan"]
         back = ', "_missing_since" = null' if "_missing_since" in own else ""
@@ -145,8 +146,9 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
         if complete and back:
             gone = connection.execute(
                 f"update raw.{table} as old set _missing_since = $at where _missing_since is null "
-                f"and not exists (from incoming as new where {key}) returning 1",
-                {"at": at},
+                f"and not exists (from incoming as new where {key}) "
+                f"and not list_contains($known, {_key_text('old', model.key_fields)}) returning 1",
+                {"at": at, "known": [*rejected_keys]},
             ).fetchall()
             result.missing = len(gone)
     _rejected(connection, table, folder, model.key_fields, at, complete=complete, landed=bool(manifest["pages"]))

@@ -25,7 +25,7 @@ from cin7_emarsys.cin7.load import Loaded
 from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing, TransportError
 from cin7_emarsys.warehouse.resource import Warehouse
 
-_WORKERS = 4
+_WORKERS = 2
 _MAX_SLICE = 500
 # A sale that Cin7 refuses to show is asked for again in later runs, but not for ever in the same one.
 _MAX_ATTEMPTS = 5

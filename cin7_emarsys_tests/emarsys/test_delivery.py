@@ -50,7 +50,7 @@ def test_what_may_have_been_applied_is_cleared_as_well(work: Project) -> None:
     """A value sent with an unknown outcome may be there."""
     work.known(ANA)
     work.contacts(contact(ANA, last_refund_date="2026-11-01"))
-    work.account.fault("applied-then-503", "contacts", times=6)
+    work.account.fault("reset-after", "contacts", times=6)
     assert figures(work.run("contacts")) == {"sent": 1, "unknown": 1}
     assert work.account.contacts()[ANA]["cin7_last_refund_date"] == "2026-11-01"
     work.contacts(contact(ANA, last_refund_date=None))
@@ -448,7 +448,7 @@ def test_an_event_whose_data_is_too_large_stays(work: Project) -> None:
 
 def test_an_event_the_account_lacks_is_counted(work: Project) -> None:
     work.known(ANA)
-    work.policy(("# [events.order_shipped]", '[events.order_shipped]\nname = "not_there"'))
+    work.policy(('name = "cin7_order_shipped"', 'name = "not_there"'))
     work.fill("mart.order_events", order_event("t1"))
     assert work.run("events").withheld == {"event_missing_at_emarsys": 1}
 

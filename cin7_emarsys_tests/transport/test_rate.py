@@ -118,7 +118,7 @@ def test_stock_overtakes_a_backlog_at_the_next_call(tmp_path: Path) -> None:
     stop = threading.Event()
 
     def backlog() -> None:
-        window = RateWindow(tmp_path, KEY, 5, 0.4, LANES)
+        window = RateWindow(tmp_path, KEY, 5, 1.0, LANES)
         with window.lease("sale_details"):
             while not stop.is_set():
                 with window.permit("sale_details"):
@@ -129,7 +129,7 @@ def test_stock_overtakes_a_backlog_at_the_next_call(tmp_path: Path) -> None:
     try:
         while len(order) < 7:  # the backlog has used up the window more than once
             time.sleep(0.01)
-        window = RateWindow(tmp_path, KEY, 5, 0.4, LANES)
+        window = RateWindow(tmp_path, KEY, 5, 1.0, LANES)
         with window.lease("stock"):
             since = len(order)
             for _ in range(8):
@@ -167,9 +167,8 @@ def test_a_lease_without_a_call_lapses(tmp_path: Path) -> None:
 
     idle = RateWindow(tmp_path, KEY, 5, 0.3, LANES)
     lower = RateWindow(tmp_path, KEY, 5, 0.3, LANES, sleep=nap)
-    with idle.lease("stock"):
-        with lower.permit("sale_details"):
-            assert naps  # it waited first, and is through while the lease still stands
+    with idle.lease("stock"), lower.permit("sale_details"):
+        assert naps  # it waited first, and is through while the lease still stands
 
 
 def test_a_cool_down_holds_for_all(tmp_path: Path) -> None:

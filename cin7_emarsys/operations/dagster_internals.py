@@ -1,0 +1,98 @@
+"""The calls of Dagster that its makers do not call public, in one place and under a contract test.
+
+What belongs here: asking the instance, answers in words of our own. What does not: what an answer means (``sensors.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from dagster import AssetCheckEvaluation, AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterInstance
+from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+_LOOK_BACK = 5  # ticks; the newest may be under way
+
+
+@dataclass(frozen=True)
+class CheckState:
+    """Newest word on a check. ``pending``: a run has announced it and not reported yet, so nothing is known."""
+
+    key: AssetCheckKey
+    state: Literal["passed", "failed", "pending"]
+    at: datetime
+    evaluation: AssetCheckEvaluation | None = None
+
+    @property
+    def is_error(self) -> bool:
+        return self.evaluation is not None and self.evaluation.severity == AssetCheckSeverity.ERROR
+
+
+@dataclass(frozen=True)
+class FreshnessState:
+    """Newest word on an asset's freshness; ``state`` is PASS, WARN, FAIL, UNKNOWN or NOT_APPLICABLE."""
+
+    key: AssetKey
+    state: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Newest completed tick of a schedule or sensor that is switched on."""
+
+    name: str
+    kind: Literal["schedule", "sensor"]
+    failed: bool
+    at: datetime
+    error: str
+
+
+def check_states(instance: DagsterInstance, keys: Sequence[AssetCheckKey]) -> Iterator[CheckState]:
+    """The newest record of each check; checks that never ran are left out."""
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    for key, record in records.items():
+        evaluation = record.evaluation
+        state: Literal["passed", "failed", "pending"]
+        if record.status == AssetCheckExecutionRecordStatus.PLANNED or evaluation is None:
+            state = "pending"
+        else:
+            state = "passed" if record.status == AssetCheckExecutionRecordStatus.SUCCEEDED else "failed"
+        yield CheckState(key, state, _utc(record.create_timestamp), evaluation)
+
+
+def freshness_states(instance: DagsterInstance, keys: Sequence[AssetKey]) -> Iterator[FreshnessState]:
+    """The newest freshness state of each asset, as the daemon wrote it; assets it has not looked at are left out."""
+    for key, record in instance.get_freshness_state_records(keys).items():
+        yield FreshnessState(key, record.freshness_state.value, record.updated_at.astimezone(UTC))
+
+
+def latest_ticks(instance: DagsterInstance) -> Iterator[Tick]:
+    """The newest completed tick of everything that is switched on and has ticked."""
+    for state in instance.all_instigator_state():
+        if state.status == InstigatorStatus.STOPPED:
+            continue
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=_LOOK_BACK)
+        tick = next((tick for tick in ticks if tick.status != TickStatus.STARTED), None)
+        if tick is None:
+            continue
+        yield Tick(
+            tick.instigator_name,
+            "schedule" if tick.instigator_type.value == "SCHEDULE" else "sensor",
+            tick.status == TickStatus.FAILURE,
+            _utc(tick.timestamp),
+            _innermost(tick.error),
+        )
+
+
+def _innermost(error: object) -> str:
+    while getattr(error, "cause", None):  # the outer ones say where in Dagster, not what
+        error = getattr(error, "cause", None)
+    return str(getattr(error, "message", "")).strip()
+
+
+def _utc(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)

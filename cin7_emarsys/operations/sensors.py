@@ -1,0 +1,265 @@
+"""Sensors: they look at what this machine knows (no vendor is called) and tell people when a state changes.
+
+What belongs here: which states are watched, and remembering what each channel was told. What does not: the words and the
+channels (``alerts.py``), and how Dagster is asked (``dagster_internals.py``).
+
+Alerts are states: one message when something turns bad, one when it recovers, none in between. The cursor holds, for each
+channel, what it was told to be bad and since when; it moves after the post, so a message that was not taken is sent again
+at the next tick. A tick that reached no channel fails; one that reached some of them keeps that and fails the next time, so
+a dead channel neither silences nor repeats the others, and the tick watch reports it to them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster import (
+    AssetCheckKey,
+    AssetKey,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RepositoryDefinition,
+    RunsFilter,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    sensor,
+)
+
+from cin7_emarsys.operations import alerts, dagster_internals
+from cin7_emarsys.operations.alerts import Alert, ChannelFailed
+from cin7_emarsys.settings import SettingsError, load_settings, paths
+from cin7_emarsys.warehouse.factory import EMAIL
+
+_ALERTING = ("state_alerts", "run_failures", "tick_watch")
+_PING_SECONDS = 10
+Told = dict[str, dict[str, str]]
+"""Channel → what it was told to be bad → since when (ISO 8601)."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One thing with a state. ``bad`` is None while nothing is known: the state it had stays."""
+
+    key: str
+    bad: bool | None
+    at: datetime
+    what: str
+    who: str
+    next_step: str
+    path: str
+    count: int | None = None
+    urgent: bool = True
+
+
+class Undelivered(Exception):
+    """An alert reached no further channel; it is sent again at the next tick."""
+
+
+def _tell(context: SensorEvaluationContext, watched: Iterable[Watched]) -> SensorResult | SkipReason:
+    """Posts what has changed to each channel. Raises `Undelivered`, and `SettingsError` when channels are not known."""
+    settings = load_settings()
+    states = {state.key: state for state in watched}
+    before: Told = json.loads(context.cursor) if context.cursor else {}
+    after: Told = {}
+    failures: list[str] = []
+    posted = 0
+    for channel in alerts.channels(settings.alert_urls, context.log):
+        told = {key: since for key, since in before.get(channel.name, {}).items() if key in states}
+        now_bad = {**told}
+        news: list[Alert] = []
+        for key, state in states.items():
+            if state.bad and key not in told:
+                now_bad[key] = state.at.isoformat()
+                news.append(_alert(state, state.at, settings.merchant.alerts.ui_url))
+            elif state.bad is False and key in told:
+                del now_bad[key]
+                since = datetime.fromisoformat(told[key])
+                news.append(_alert(state, since, settings.merchant.alerts.ui_url, recovered=True))
+        try:
+            if news:
+                alerts.post(channel, news)
+                posted += len(news)
+            after[channel.name] = now_bad
+        except ChannelFailed as failure:
+            failures.append(str(failure))
+            after[channel.name] = told
+    if failures and after == before:
+        raise Undelivered("; ".join(failures))
+    for problem in failures:
+        context.log.error(problem)
+    reason = SkipReason(f"{posted} told" if posted else "nothing changed")
+    return SensorResult(skip_reason=reason, cursor=json.dumps(after))
+
+
+def _alert(state: Watched, since: datetime, ui_url: str, *, recovered: bool = False) -> Alert:
+    return Alert(
+        what=state.what,
+        who=state.who,
+        since=since,
+        next_step=state.next_step,
+        link=f"{ui_url.rstrip('/')}/{state.path}",
+        count=state.count,
+        urgent=state.urgent,
+        recovered=recovered,
+    )
+
+
+def _repository(context: SensorEvaluationContext) -> RepositoryDefinition:
+    assert context.repository_def is not None, "a sensor is evaluated in its repository"
+    return context.repository_def
+
+
+def _owners(repository: RepositoryDefinition) -> Mapping[AssetKey, str]:
+    return {
+        spec.key: ", ".join(owner.removeprefix("team:") for owner in spec.owners) or "operations"
+        for definition in set(repository.assets_defs_by_key.values())
+        for spec in definition.specs
+    }
+
+
+def _checks(context: SensorEvaluationContext, owners: Mapping[AssetKey, str]) -> Iterator[Watched]:
+    repository = _repository(context)
+    beside = {key for definition in set(repository.assets_defs_by_key.values()) for key in definition.check_keys}
+    keys: list[AssetCheckKey] = sorted({*repository.asset_checks_defs_by_key, *beside}, key=str)
+    for check in dagster_internals.check_states(context.instance, keys):
+        found = check.evaluation
+        metadata: Mapping[str, Any] = {} if found is None else found.metadata
+        rows = getattr(metadata.get("rows"), "value", None)
+        asset = check.key.asset_key
+        sentence = (found.description if found else None) or "the check failed"
+        yield Watched(
+            key=f"check:{asset.to_user_string()}:{check.key.name}",
+            bad=None if check.state == "pending" else check.state == "failed",
+            at=check.at,
+            what=f"{asset.to_user_string()}, {check.key.name}" + (f": {sentence}" if check.state == "failed" else ""),
+            who=owners.get(asset, "operations"),
+            next_step=str(getattr(metadata.get("next_step"), "value", "")),
+            path=f"assets/{asset.to_user_string()}?view=checks",
+            count=rows if isinstance(rows, int) else None,
+            urgent=check.is_error,
+        )
+
+
+def _freshness(context: SensorEvaluationContext, owners: Mapping[AssetKey, str]) -> Iterator[Watched]:
+    for asset in dagster_internals.freshness_states(context.instance, sorted(owners)):
+        name = asset.key.to_user_string()
+        yield Watched(
+            key=f"freshness:{name}",
+            bad={"FAIL": True, "WARN": False, "PASS": False}.get(asset.state),
+            at=asset.at,
+            what=f"{name} is not up to date" if asset.state == "FAIL" else f"{name}, up to date",
+            who=owners.get(asset.key, "operations"),
+            next_step="See why its job has not run or has failed (cin7-emarsys doctor); run it: cin7-emarsys sync.",
+            path=f"assets/{name}",
+        )
+
+
+def _runs(context: SensorEvaluationContext) -> Iterator[Watched]:
+    """Newest finished run of each job. A retry changes nothing unless it succeeds: only a first attempt turns bad."""
+    finished = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
+    for job in sorted(_repository(context).job_names):
+        records = context.instance.get_run_records(RunsFilter(job_name=job, statuses=finished), limit=1)
+        for record in records:
+            run = record.dagster_run
+            failed = run.status == DagsterRunStatus.FAILURE
+            yield Watched(
+                key=f"job:{job}",
+                bad=None if failed and "dagster/parent_run_id" in run.tags else failed,
+                at=datetime.fromtimestamp(record.end_time or record.create_timestamp.timestamp(), UTC),
+                what=f"job {'of the asset page' if job == '__ASSET_JOB' else job}" + (" failed" if failed else ""),
+                who="operations",
+                next_step="Open the run: the step that failed says what and what to do. What was committed is kept.",
+                path=f"runs/{run.run_id}",
+            )
+
+
+def _ticks(context: SensorEvaluationContext) -> Iterator[Watched]:
+    repository = _repository(context)
+    ours = {schedule.name for schedule in repository.schedule_defs} | {each.name for each in repository.sensor_defs}
+    for tick in dagster_internals.latest_ticks(context.instance):
+        if tick.name in ours:
+            reason = EMAIL.sub("(address)", tick.error.splitlines()[0][:200]) if tick.error else ""
+            yield Watched(
+                key=f"{tick.kind}:{tick.name}",
+                bad=tick.failed,
+                at=tick.at,
+                what=f"{tick.kind} {tick.name}" + (f" fails: {reason}" if tick.failed else ""),
+                who="operations",
+                next_step=f"Open the {tick.kind} in Dagster: its newest tick shows the error.",
+                path="automation",
+            )
+
+
+@sensor(
+    name="state_alerts",
+    minimum_interval_seconds=30,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Tells when a check or the freshness of an asset turns bad, and when it recovers: once each.",
+)
+def state_alerts(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+    """Checks and freshness."""
+    owners = _owners(_repository(context))
+    return _tell(context, [*_checks(context, owners), *_freshness(context, owners)])
+
+
+@sensor(
+    name="run_failures",
+    minimum_interval_seconds=30,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Tells when the first attempt of a job fails, and when the job succeeds again.",
+)
+def run_failures(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+    """Runs."""
+    return _tell(context, _runs(context))
+
+
+@sensor(
+    name="tick_watch",
+    minimum_interval_seconds=60,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Tells when a schedule or a sensor itself fails, the other alert sensors among them.",
+)
+def tick_watch(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+    """Schedules and sensors."""
+    return _tell(context, _ticks(context))
+
+
+@sensor(
+    name="heartbeat",
+    minimum_interval_seconds=60,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Writes the heartbeat file and calls the outside watcher (alerts.heartbeat_url), which notices the silence "
+    "when the daemon dies. While alerts cannot be delivered it keeps silent too: nobody else could tell.",
+)
+def heartbeat(context: SensorEvaluationContext) -> SkipReason:
+    """Raises when the watcher does not answer."""
+    failing = sorted(tick.name for tick in dagster_internals.latest_ticks(context.instance) if tick.failed)
+    file = paths().heartbeat
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    beside.write_text(json.dumps({"at": datetime.now(UTC).isoformat(timespec="seconds"), "failing": failing}) + "\n")
+    beside.replace(file)
+    mute = [name for name in failing if name in _ALERTING]
+    if mute:
+        return SkipReason(f"the outside watcher is not called, because {', '.join(mute)} cannot tell anybody")
+    try:
+        url = load_settings().merchant.alerts.heartbeat_url
+    except SettingsError:
+        return SkipReason("beat; the settings cannot be read, so the outside watcher is not called")
+    if not url:
+        return SkipReason("beat")
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("alerts.heartbeat_url in merchant.toml must be an http address")
+    with urllib.request.urlopen(url, timeout=_PING_SECONDS):  # noqa: S310 - the scheme was looked at
+        return SkipReason("beat; the outside watcher was called")
+
+
+sensors: list[SensorDefinition] = [state_alerts, run_failures, tick_watch, heartbeat]
