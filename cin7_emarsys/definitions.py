@@ -6,7 +6,7 @@ from dagster import Definitions, in_process_executor
 
 from cin7_emarsys.cin7 import assets as cin7
 from cin7_emarsys.emarsys import assets as emarsys
-from cin7_emarsys.operations import jobs
+from cin7_emarsys.operations import jobs, sensors
 from cin7_emarsys.operations.runs import RunSettings
 from cin7_emarsys.reconciliation import assets as reconciliation
 from cin7_emarsys.settings import paths
@@ -18,6 +18,7 @@ defs = Definitions(
     asset_checks=[*cin7.checks, *warehouse.checks, *emarsys.checks, *reconciliation.checks],
     jobs=jobs.jobs,
     schedules=jobs.schedules,
+    sensors=sensors.sensors,
     resources={"settings": RunSettings(), "warehouse": Warehouse(database=str(paths().warehouse))},
     executor=in_process_executor,
 )

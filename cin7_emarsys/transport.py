@@ -26,11 +26,24 @@ from cin7_emarsys.rate import RateWindow
 _EMAIL = re.compile(r"[^\s\"'<>=&/?,;:]+(?:@|%40)[^\s\"'<>=&/?,;]+")
 _SECRET = re.compile(r"(?i)((?:token|secret|password|applicationkey|accountid|authorization)[\"'=:\s]+)[^\s\"'&,;}]+")
 _EXCERPT = 200
+# Half of a surrogate pair, as a vendor leaves it that cuts a text in the middle of an emoji.
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def redact(text: str) -> str:
     """The text without e-mail addresses and without values that look like credentials."""
     return _SECRET.sub(r"\1(hidden)", _EMAIL.sub("(address)", text))
+
+
+def _whole(value: Any) -> Any:
+    """The same JSON with halves of surrogate pairs replaced: no file and no database takes them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value
 
 
 class TransportError(Exception):
@@ -124,7 +137,8 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON, whatever its content type says. Raises `NotJson`."""
         try:
-            return jsonlib.loads(self.content)
+            content = jsonlib.loads(self.content)
+            return _whole(content) if _HALF.search(self.content) else content
         except ValueError:
             size = f"{len(self.content)} bytes that are not JSON (HTTP {self.status})"
             raise NotJson(

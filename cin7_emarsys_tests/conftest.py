@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,21 @@ def stop_sandbox(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
+@contextmanager
+def running_sandbox() -> Iterator[dict[str, str]]:
+    """A small sandbox; ends with the block, however that ends."""
+    process, environment = start_sandbox()
+    try:
+        yield environment
+    finally:
+        stop_sandbox(process)
+
+
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[dict[str, str]]:
     """One small sandbox for tests that only read the vendors."""
-    process, environment = start_sandbox()
-    yield environment
-    stop_sandbox(process)
+    with running_sandbox() as environment:
+        yield environment
 
 
 @pytest.fixture

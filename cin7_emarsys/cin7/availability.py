@@ -111,6 +111,7 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
             connection.execute("delete from raw.rejected where entity = 'availability'")
             load.set_watermark(connection, "availability", last.at, last.id, "full", finished, cin7.calls - before)
         load.keep_rejected(connection, "availability", folders[-1], last.at)
+        load.keep_drift(connection, "availability", last.drift, last.at)
         connection.execute("drop table landed")
     return Snapshot(last.id, last.records, total, len(extracts), reason, untrusted, last.rejected, cin7.calls - before)
 

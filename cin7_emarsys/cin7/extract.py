@@ -69,7 +69,8 @@ def read_list(cin7: Cin7, warehouse: Warehouse, landing: Path, table: str, *, fu
         filters = {} if since is None else {"ModifiedSince": naive(since - OVERLAP)}
         lane = "full" if since is None and table in ("products", "customers") and _known(warehouse, table) else None
         unique, total = read_pages(cin7, extract, endpoint, filters, lane=lane)
-        return {"unique": unique, "total": total, "complete": since is None and (total is None or unique >= total)}
+        whole = since is None and (total is None or unique >= total)
+        return {"unique": unique, "total": total, "complete": whole, "conflicts": sorted(extract.conflicts)}
 
     return _land(cin7, warehouse, landing, table, fill, since=since)
 

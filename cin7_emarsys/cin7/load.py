@@ -108,7 +108,8 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
     """Merges a whole extract into its table and keeps `raw.rejected` and `raw.schema_drift` up to date.
 
     ``complete`` says that the extract lists everything there is: what it lacks is marked `_missing_since` (tables that have
-    it), and rejected records it no longer has are forgotten.
+    it), and rejected records it no longer has are forgotten. A record that came and cannot be used, or came twice and
+    differs, is not missing: what is known of it stays.
     """
     model, own = TABLES[table]
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -123,7 +124,16 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
             f"create or replace temp table incoming as select * from {read_landed(folder, model, taken)} "
             f"qualify row_number() over (partition by {partition} order by _line desc) = 1"
         )
-        _refuse_conflicts(connection, folder, manifest, model.key_fields)
+        conflicts = manifest.get("conflicts", [])
+        refused = _refused_keys(folder, conflicts)
+        result.rejected += len(conflicts)
+        incoming_key = _key_text(model.key_fields)
+        connection.execute(
+            f"create or replace temp table conflicting as select {incoming_key} as key, _raw as payload from incoming "
+            f"where list_contains($conflicts, {incoming_key})",
+            {"conflicts": conflicts},
+        )
+        connection.execute(f"delete from incoming where {incoming_key} in (select key from conflicting)")
         changed = ['old."_hash" is distinct from new."_hash"']
         changed += [f'old."{name}" is distinct from new."{name}"' for name in taken if name != "_in_first_scan"]
         back = ', "_missing_since" = null' if "_missing_since" in own else ""
@@ -147,14 +157,27 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
             gone = connection.execute(
                 f"update raw.{table} as old set _missing_since = $at where _missing_since is null "
                 f"and not exists (from incoming as new where {key}) "
-                f"and not list_contains($known, {_key_text('old', model.key_fields)}) returning 1",
-                {"at": at, "known": [*rejected_keys]},
+                f"and not list_contains($refused, {_key_text(model.key_fields)}) returning 1",
+                {"at": at, "refused": refused},
             ).fetchall()
             result.missing = len(gone)
     _rejected(connection, table, folder, model.key_fields, at, complete=complete, landed=bool(manifest["pages"]))
-    _drift(connection, table, manifest.get("drift", {}), at)
+    connection.execute("drop table if exists conflicting")
+    keep_drift(connection, table, manifest.get("drift", {}), at)
     connection.execute("drop table if exists incoming")
     return result
+
+
+def _key_text(key_fields: Sequence[str]) -> str:
+    """SQL for a record's key as text, as `Extract.key_of` writes it."""
+    return " || '|' || ".join(f"lower(trim(coalesce(\"{name}\"::varchar, '')))" for name in key_fields)
+
+
+def _refused_keys(folder: Path, conflicts: Sequence[str]) -> list[str]:
+    """Keys of records that came and cannot be used: they are not missing, what is known of them stays."""
+    file = folder / "rejected.ndjson"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [*conflicts, *(json.loads(line)["key"] for line in lines)]
 
 
 def _rejected(
@@ -168,10 +191,15 @@ def _rejected(
     landed: bool,
 ) -> None:
     if landed:
-        key = " || '|' || ".join(f"lower(trim(coalesce(\"{name}\"::varchar, '')))" for name in key_fields)
         connection.execute(
-            f"delete from raw.rejected where entity = $entity and key in (select {key} from incoming)",
+            f"delete from raw.rejected where entity = $entity and key in (select {_key_text(key_fields)} from incoming)",
             {"entity": entity},
+        )
+        connection.execute(
+            "insert into raw.rejected select $entity, key, any_value(payload), $reason, $at, $at, $id from conflicting "
+            "group by key on conflict (entity, key) do update set payload = excluded.payload, reason = excluded.reason, "
+            "last_seen = excluded.last_seen, extract_id = excluded.extract_id",
+            {"entity": entity, "reason": "came twice and differs", "at": at, "id": folder.name},
         )
     keep_rejected(connection, entity, folder, at)
     if complete:
@@ -194,8 +222,8 @@ def keep_rejected(connection: DuckDBPyConnection, entity: str, folder: Path, at:
         )
 
 
-def _drift(connection: DuckDBPyConnection, entity: str, drift: Mapping[str, int], at: datetime) -> None:
-    # Fields that Cin7 documents and this project does not use are no drift.
+def keep_drift(connection: DuckDBPyConnection, entity: str, drift: Mapping[str, int], at: datetime) -> None:
+    """Takes the unknown fields of an extract into `raw.schema_drift`; what Cin7 documents and we do not use is none."""
     strange = {name: seen for name, seen in drift.items() if name not in DOCUMENTED.get(entity, frozenset())}
     if strange:
         connection.execute(

@@ -93,7 +93,7 @@ Rate = Annotated[Decimal | None, BeforeValidator(_decimal), "DECIMAL(18,8)"]
 Flag = Annotated[bool | None, BeforeValidator(_boolean)]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 Day = Annotated[date | None, BeforeValidator(_day)]
-Whole = Annotated[int | None, BeforeValidator(_blank)]
+Whole = Annotated[Annotated[int, Field(ge=-(2**31), lt=2**31)] | None, BeforeValidator(_blank)]
 
 
 def _one_of(*allowed: str) -> BeforeValidator:
@@ -191,7 +191,7 @@ class PriceTier(TopRecord):
     """Cin7: GET ref/priceTier."""
 
     key_fields = ("Code",)
-    Code: int
+    Code: Annotated[int, Field(ge=0, lt=2**31)]
     Name: Text = None
 
 

@@ -6,10 +6,11 @@ as a purchase (``warehouse/models``).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,24 @@ from cin7_emarsys.cin7.client import Cin7, Row, naive
 from cin7_emarsys.cin7.extract import OVERLAP, read_pages
 from cin7_emarsys.cin7.landing import Extract, sweep
 from cin7_emarsys.cin7.load import Loaded
-from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing, TransportError
+from cin7_emarsys.transport import (
+    AuthFailed,
+    NotJson,
+    Permanent,
+    PermissionMissing,
+    RefusedBeforeSend,
+    Transient,
+    TransportError,
+)
 from cin7_emarsys.warehouse.resource import Warehouse
 
 _WORKERS = 2
 _MAX_SLICE = 500
-# A sale that Cin7 refuses to show is asked for again in later runs, but not for ever in the same one.
+# A sale that could not be read is asked for again in later runs; after so many of them, only a few of its kind in a run.
 _MAX_ATTEMPTS = 5
+_HOPELESS = 10
+# So many sales in a row that Cin7 has trouble with: then it is not about one sale.
+_IN_A_ROW = 3
 
 _NO_DETAIL = "('DRAFT', 'ESTIMATING', 'ESTIMATED', 'ORDERING', 'VOIDED')"
 _ENQUEUE_SALES = f"""
@@ -40,7 +52,7 @@ select
         when headers.Status in ('COMPLETED', 'CREDITED', 'VOIDED') then 2
         else 1
     end,
-    headers.OrderDate, headers._in_first_scan and details.ID is null, 'sale', $at, 0, null
+    headers.OrderDate, coalesce(headers._in_first_scan, false) and details.ID is null, 'sale', $at, 0, null
 from raw.sale_headers as headers
 left join raw.sales as details on details.ID = headers.SaleID
 where details._header_updated is distinct from headers.Updated
@@ -118,7 +130,8 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
     at = cin7.now()
     filters: dict[str, str] = {}
     if since is not None:
-        filters = {"UpdatedSince": naive(since - OVERLAP), "UpdatedUntil": naive(at + timedelta(seconds=1))}
+        # No upper bound: a sale that is changed while we read would leave the list, and its neighbours would slip through.
+        filters = {"UpdatedSince": naive(since - OVERLAP)}
     folders: dict[str, Path] = {}
     for table, endpoint in (("sale_headers", cin7_client.SALES), ("credit_note_headers", cin7_client.CREDIT_NOTES)):
         sweep(landing, table)
@@ -128,7 +141,7 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
         except BaseException:
             extract.discard()
             for folder in folders.values():
-                (folder / "manifest.json").unlink()
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         at = min(at, started())
         extract.at = at
@@ -137,6 +150,7 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
             unique=unique,
             total=total,
             complete=since is None and (total is None or unique >= total),
+            conflicts=sorted(extract.conflicts),
         )
     calls = cin7.calls - before
     with warehouse.write() as connection:
@@ -160,27 +174,37 @@ def read_details(cin7: Cin7, warehouse: Warehouse, landing: Path, *, only_unallo
     """Cin7: GET sale?ID= for what the queue holds, most urgent first, committed slice by slice.
 
     With ``only_unallocated`` just the sales that are, or were, authorised without allocation. A sale that Cin7 refuses to
-    show stays in the queue with the reason; the others go on. Raises a `TransportError` when it is not about one sale.
+    show stays in the queue with the reason; the others go on. Raises a `TransportError` when it is not about one sale;
+    what was read until then is committed.
     """
     result = Details()
     before = cin7.calls
     lane = "stock" if only_unallocated else "sale_details"
-    where = "attempts < $most" + (" and priority = 0" if only_unallocated else "")
+    where = "priority = 0" if only_unallocated else "true"
     with warehouse.write() as connection:
         load.ensure_tables(connection)
-        total = _count(connection, where, most=_MAX_ATTEMPTS)
+        total = _count(connection, f"{where} and attempts < $most", most=_MAX_ATTEMPTS)
     done = 0
     tried: set[str] = set()
     slice_size = max(1, min(_MAX_SLICE, cin7.calls_per_minute))
     for table in ("sales", "credit_notes"):
         sweep(landing, table)
-    while total:
+    hopeless = False
+    while not hopeless:
         with warehouse.read() as connection:
             due = connection.execute(
-                f"select sale_id, updated, kind from raw.sale_queue where {where} and not list_contains($tried, sale_id) "
-                "order by priority, order_date desc nulls last, sale_id limit $limit",
+                f"select sale_id, updated, kind from raw.sale_queue where {where} and attempts < $most "
+                "and not list_contains($tried, sale_id) "
+                "order by priority, attempts, order_date desc nulls last, sale_id limit $limit",
                 {"most": _MAX_ATTEMPTS, "tried": list(tried), "limit": slice_size},
             ).fetchall()
+            if not due:
+                hopeless = True
+                due = connection.execute(
+                    f"select sale_id, updated, kind from raw.sale_queue where {where} and attempts >= $most "
+                    "and not list_contains($tried, sale_id) order by attempts, sale_id limit $limit",
+                    {"most": _MAX_ATTEMPTS, "tried": list(tried), "limit": _HOPELESS},
+                ).fetchall()
         if not due:
             break
         failures = _read_slice(cin7, warehouse, landing, due, lane, result)
@@ -188,7 +212,7 @@ def read_details(cin7: Cin7, warehouse: Warehouse, landing: Path, *, only_unallo
         done += len(due)
         progress.report("sale details", done, max(total, done))
     with warehouse.read() as connection:
-        result.left = _count(connection, where.replace("attempts < $most", "true"))
+        result.left = _count(connection, where)
         result.failed = _count(connection, "attempts > 0")
     result.calls = cin7.calls - before
     return result
@@ -203,10 +227,22 @@ def _read_slice(
     rows: dict[str, list[Row]] = {"sales": [], "credit_notes": []}
     own: dict[str, list[Row]] = {"sales": [], "credit_notes": []}
     failures: dict[str, str] = {}
+    own_fault: set[str] = set()
+    trouble: list[TransportError] = []  # in a row
+    stopped = False
     with cin7.lease(lane):
         for sale_id, kind, content in _fetch(cin7, due, lane):
+            trouble = [*trouble, content] if isinstance(content, Transient | NotJson) else []
+            if isinstance(content, AuthFailed | PermissionMissing | RefusedBeforeSend):
+                trouble, stopped = [content], True
+                break
             if isinstance(content, TransportError):
                 failures[sale_id] = content.detail
+                if not trouble:
+                    own_fault.add(sale_id)
+                if len(trouble) >= _IN_A_ROW:
+                    stopped = True
+                    break
             elif kind == "sale":
                 rows["sales"].append(content)
                 own["sales"].append({"_header_updated": updated[sale_id]})
@@ -224,8 +260,9 @@ def _read_slice(
             folders[table] = extract.finish(drift=extract.drift)
             result.loaded.rejected += extract.rejected
     for sale_id, _, _ in due:
-        if sale_id not in read:
+        if sale_id not in read and not stopped:
             failures.setdefault(sale_id, "the record cannot be used; see raw.rejected")
+    own_fault |= set() if stopped else set(failures)
     with warehouse.write() as connection:
         for table, folder in folders.items():
             loaded = load.merge(connection, table, folder)
@@ -233,11 +270,14 @@ def _read_slice(
             result.loaded.updated += loaded.updated
             result.loaded.unchanged += loaded.unchanged
         connection.execute(_DEQUEUE_READ)
-        for sale_id, reason in failures.items():  # reported by a check; the history does not wait for it
+        for sale_id, reason in failures.items():  # reported by a check; the history does not wait for a single one
             connection.execute(
-                "update raw.sale_queue set attempts = attempts + 1, last_error = ?, first_scan = false where sale_id = ?",
-                [reason, sale_id],
+                "update raw.sale_queue set attempts = attempts + 1, last_error = ?, first_scan = first_scan and not ? "
+                "where sale_id = ?",
+                [reason, sale_id in own_fault, sale_id],
             )
+    if stopped:
+        raise trouble[-1]
     return set(failures)
 
 
@@ -254,9 +294,7 @@ def _fetch(
                 if isinstance(error, AuthFailed | PermissionMissing):
                     raise
                 return cin7.sale(sale_id, lane)
-        except Permanent as error:
-            if isinstance(error, AuthFailed | PermissionMissing):
-                raise
+        except TransportError as error:
             return error
 
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -264,10 +302,9 @@ def _fetch(
         try:
             for sale_id, kind, answer in waiting:
                 yield sale_id, kind, answer.result()
-        except BaseException:
+        finally:
             for _, _, answer in waiting:
                 answer.cancel()
-            raise
 
 
 def _stand_alone(content: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +83,14 @@ def publish(delivery: Delivery) -> Report:
         )
         filesystem.makedirs(root, exist_ok=True)
         beside = f"{target}.{version}.new"
-        with filesystem.open(beside, "wb") as file:
-            file.write(content)
+        if "file" in filesystem.protocol:
+            with Path(beside).open("wb") as local:
+                local.write(content)
+                local.flush()
+                os.fsync(local.fileno())  # a power cut after the rename must not leave an empty file in place
+        else:
+            with filesystem.open(beside, "wb") as file:
+                file.write(content)
         delivery.crash_point("file_written")
         if filesystem.exists(target) and "file" not in filesystem.protocol:
             filesystem.rm_file(target)  # stores without a replacing rename
@@ -122,7 +130,5 @@ def _sha(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _now() -> Any:
-    from datetime import UTC, datetime
-
+def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)

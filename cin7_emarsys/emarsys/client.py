@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self
 
 from cin7_emarsys.emarsys import answers
@@ -81,25 +82,34 @@ class Emarsys:
             slow_down=_slow_down,
             back_off=back_off,
         )
-        self.hapi = Transport(
+        self._account, self._window, self._back_off = account, window, back_off
+
+    @cached_property
+    def hapi(self) -> Transport:
+        """The sales data API; made when it is asked for, which only the sales flow does."""
+        account = self._account
+        return Transport(
             "Emarsys",
             account.hapi_url,
-            window,
+            self._window,
             headers=lambda: {"Authorization": f"Bearer {account.sales_token.get_secret_value()}"},
             throttled=_throttled(account.window_seconds),
-            back_off=back_off,
+            back_off=self._back_off,
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.core.close()
-        self.hapi.close()
+        for transport in self._transports():
+            transport.close()
+
+    def _transports(self) -> list[Transport]:
+        return [self.core, self.hapi] if "hapi" in self.__dict__ else [self.core]
 
     @property
     def calls(self) -> int:
-        return self.core.calls + self.hapi.calls
+        return sum(transport.calls for transport in self._transports())
 
     def now(self) -> datetime:
         """Emarsys' clock, naive UTC."""
@@ -176,15 +186,28 @@ class Emarsys:
 
     def contact_data(self, emails: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
         """Emarsys: POST contact/getdata for up to 1,000 e-mails; rows by field id, in no particular order."""
+        return self.contact_data_and_errors(emails, fields)[0]
+
+    def contact_data_and_errors(
+        self, emails: Sequence[str], fields: Sequence[str]
+    ) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """The same, with the vendor's code for each e-mail it gave no row for (2008: not there, 2010: there twice)."""
         asked = sorted({EMAIL_FIELD, *fields})
         body = {"keyId": EMAIL_FIELD, "keyValues": list(emails), "fields": asked}
-        return answers.rows_read(self._read("POST", "contact/getdata", "read_back", body))
+        content = self._read("POST", "contact/getdata", "read_back", body)
+        errors = answers.errors_of(content["data"] if isinstance(content, dict) else None)
+        return answers.rows_read(content), {email: code for email, (code, _) in errors.items()}
 
     def contacts_without(self, field_id: str, limit: int = 10_000) -> list[str]:
         """Emarsys: GET contact/query for contacts in which a field is empty; their e-mails. The field must be indexed."""
-        asked: dict[str, str | int] = {"return": EMAIL_FIELD, field_id: "", "limit": limit, "offset": 0}
-        data = self._read("GET", "contact/query/", "read_back", None, **asked)
-        return [str(row[EMAIL_FIELD]) for row in answers.rows_read(data) if row.get(EMAIL_FIELD)]
+        emails: list[str] = []
+        for offset in range(0, 100_000_000, limit):
+            asked: dict[str, str | int] = {"return": EMAIL_FIELD, field_id: "", "limit": limit, "offset": offset}
+            rows = answers.rows_read(self._read("GET", "contact/query/", "read_back", None, **asked))
+            emails += [str(row[EMAIL_FIELD]) for row in rows if row.get(EMAIL_FIELD)]
+            if len(rows) < limit:
+                break
+        return emails
 
     def trigger(self, event_id: str, contacts: Sequence[Mapping[str, object]], connecting: Connecting = None) -> Any:
         """Emarsys: POST event/{id}/trigger, batch form; the body of the answer. A mail goes out: never repeated here."""

@@ -49,6 +49,7 @@ _ACCOUNT_FAULTS = ("2004", "2013", "2020", "5001", "5004", "5005")
 # Only these say that the content is at fault; another 4xx (an unknown address or merchant) says nothing about a record.
 _CONTENT_FAULTS = (400, 413, 422)
 _EXAMPLES = 20
+_NEVER = datetime(9999, 12, 31)  # noqa: DTZ001 - naive UTC, as everywhere in the ledger
 
 
 @dataclass
@@ -106,6 +107,7 @@ class Delivery:
         self, flow: str, settings: Settings, warehouse: Warehouse, ledger: Ledger, run_id: str | None, *, dry_run: bool
     ) -> None:
         self.flow, self.settings, self.warehouse, self.ledger, self.run_id = flow, settings, warehouse, ledger, run_id
+        self._sent = False
         self.report = Report(flow, dry_run=dry_run or not settings.merchant.armed)
 
     @contextmanager
@@ -120,7 +122,8 @@ class Delivery:
             finally:
                 self.report.calls = emarsys.calls
                 self.report.seconds = round(time.perf_counter() - started, 3)
-                project(self.ledger, self.warehouse)
+                if self._sent:
+                    project(self.ledger, self.warehouse)
 
     def _recover(self, emarsys: Emarsys) -> None:
         """An intent that never reached connecting was certainly not sent; of any other nobody knows."""
@@ -185,6 +188,7 @@ class Delivery:
         call: Callable[[Sequence[Intended], Connecting], tuple[Mapping[str, Verdict], bytes]],
         trial: _Trial | None,
     ) -> None:
+        self._sent = True
         batch_id = self.ledger.intend(self.flow, endpoint, self.run_id, items, request(items), emarsys.now())
         self.crash_point("intended")
         started = time.perf_counter()
@@ -268,6 +272,10 @@ def deliver_contacts(delivery: Delivery) -> Report:
             if outbox.stat().st_size == 0:
                 return report
             fields = emarsys.fields()
+            if report.dry_run:  # what the account lacks would be made first; a dry run shows the values all the same
+                known = {field.get("string_id") for field in fields}
+                wanted = (row.string_id for row in merchant.contacts.field_map)
+                fields += [{"id": name, "string_id": name} for name in wanted if name not in known]
             mapper = payloads.ContactMapper(merchant, fields, _choices(emarsys, merchant.contacts.field_map, fields))
 
             def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
@@ -309,9 +317,7 @@ def deliver_sales(delivery: Delivery) -> Report:
         if settle:
             emarsys.synchronise()  # contacts were stamped by Emarsys' clock
             _wait_until_settled(delivery, emarsys, settle)
-        outbox = delivery.plan(
-            "plan_sales", "count_sales", settled_before=emarsys.now() - settle if settle else datetime.max
-        )
+        outbox = delivery.plan("plan_sales", "count_sales", settled_before=emarsys.now() - settle if settle else _NEVER)
         if outbox is None:
             return report
         try:

@@ -95,6 +95,7 @@ class Service:
         """Raises `ChannelFailed` when the address is not understood or the service does not take the message."""
         from apprise import Apprise  # slow to import, and only needed when there is something to say
 
+        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs addresses, and they hold secrets
         service = Apprise()
         if not service.add(self._url.get_secret_value()):
             raise ChannelFailed(f"alert channel {self.name}: its address in ALERT_URLS is not understood")

@@ -55,9 +55,10 @@ def check_states(instance: DagsterInstance, keys: Sequence[AssetCheckKey]) -> It
     """The newest record of each check; checks that never ran are left out."""
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     for key, record in records.items():
-        evaluation = record.evaluation
+        found = record.evaluation  # of an announced check it is another class
+        evaluation = found if isinstance(found, AssetCheckEvaluation) else None
         state: Literal["passed", "failed", "pending"]
-        if record.status == AssetCheckExecutionRecordStatus.PLANNED or evaluation is None:
+        if evaluation is None or record.status == AssetCheckExecutionRecordStatus.PLANNED:
             state = "pending"
         else:
             state = "passed" if record.status == AssetCheckExecutionRecordStatus.SUCCEEDED else "failed"

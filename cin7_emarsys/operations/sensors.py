@@ -6,7 +6,7 @@ channels (``alerts.py``), and how Dagster is asked (``dagster_internals.py``).
 Alerts are states: one message when something turns bad, one when it recovers, none in between. The cursor holds, for each
 channel, what it was told to be bad and since when; it moves after the post, so a message that was not taken is sent again
 at the next tick. A tick that reached no channel fails; one that reached some of them keeps that and fails the next time, so
-a dead channel neither silences nor repeats the others, and the tick watch reports it to them.
+a dead channel neither silences the others nor makes them repeat themselves, and the tick watch reports it to them.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _tell(context: SensorEvaluationContext, watched: Iterable[Watched]) -> Senso
         except ChannelFailed as failure:
             failures.append(str(failure))
             after[channel.name] = told
-    if failures and after == before:
+    if failures and not posted:
         raise Undelivered("; ".join(failures))
     for problem in failures:
         context.log.error(problem)

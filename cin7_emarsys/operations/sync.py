@@ -91,7 +91,9 @@ def sync(job: str, *, full: bool = False, dry_run: bool = False) -> SyncOutcome:
 
 
 def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: getattr(value, "value", value) for name, value in metadata.items()}
+    """Figures and texts; tables and schemas are for the UI."""
+    values = {name: getattr(value, "value", value) for name, value in metadata.items()}
+    return {name: value for name, value in values.items() if isinstance(value, bool | int | float | str | dict | list)}
 
 
 def _gather(outcome: SyncOutcome, event: DagsterEvent) -> None:

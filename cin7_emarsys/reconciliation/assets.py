@@ -8,22 +8,32 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from dagster import AssetKey, AssetsDefinition, FreshnessPolicy, MaterializeResult, TableColumn, TableSchema, asset
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    Config,
+    FreshnessPolicy,
+    MaterializeResult,
+    TableColumn,
+    TableSchema,
+    asset,
+)
+from pydantic import Field
 
-from cin7_emarsys.reconciliation.read_back import read_contacts
+from cin7_emarsys.reconciliation.read_back import COLUMNS, read_contacts
 from cin7_emarsys.settings import SettingsResource
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.assets import checks_of, schema_assets
 from cin7_emarsys.warehouse.resource import Warehouse
 
-_COLUMNS = TableSchema(
-    [
-        TableColumn("email", "VARCHAR", "Address of the contact."),
-        TableColumn("ours", "BOOLEAN", "Emarsys accepted it from us."),
-        TableColumn("found", "BOOLEAN", "Emarsys has it."),
-        TableColumn("read_at", "TIMESTAMP", "When Emarsys was asked (UTC)."),
-    ]
-)
+
+class ReadBackConfig(Config):
+    """How much is read back."""
+
+    everything: bool = Field(
+        default=True,
+        description="Ask for every contact that was ever accepted; else only for those accepted since they were last read.",
+    )
 
 
 @asset(
@@ -33,21 +43,24 @@ _COLUMNS = TableSchema(
     description="What Emarsys answers when asked for the contacts it accepted, and for those it has from elsewhere.",
     owners=["team:operations"],
     kinds={"emarsys", "duckdb"},
-    metadata={"dagster/column_schema": _COLUMNS},
+    metadata={
+        "dagster/column_schema": TableSchema(
+            [TableColumn(name, kind, description=meaning) for name, (kind, meaning) in COLUMNS.items()]
+        )
+    },
     freshness_policy=FreshnessPolicy.time_window(fail_window=timedelta(hours=30)),
 )
-def contacts_read(settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+def contacts_read(config: ReadBackConfig, settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
     """Reads contacts back."""
-    read = read_contacts(settings.load(), warehouse)
-    others = (
-        "the customer id field is not indexed, so this account cannot be asked" if read.others is None else read.others
-    )
+    read = read_contacts(settings.load(), warehouse, everything=config.everything)
+    with warehouse.read() as connection:
+        rows = connection.execute("select count(*) from reconciliation.contacts_read").fetchone()
     return MaterializeResult(
         metadata={
-            "dagster/row_count": read.asked + (read.others or 0),
+            "dagster/row_count": rows[0] if rows else 0,
             "asked": read.asked,
             "found": read.found,
-            "contacts_of_others": others,
+            "contacts_of_others": read.why_not if read.others is None else read.others,
             "calls": read.calls,
         }
     )

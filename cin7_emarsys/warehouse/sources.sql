@@ -135,7 +135,7 @@ create table raw.sale_queue (
 create table raw.watermarks (entity VARCHAR, watermark TIMESTAMP, mode VARCHAR, completed_at TIMESTAMP);
 create table delivery.catalogue_items (
     item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT,
-    c_stock_state VARCHAR
+    c_stock_state VARCHAR, payload_hash VARCHAR
 );
 create table delivery.catalogue_collected (
     item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT,
@@ -144,6 +144,9 @@ create table delivery.catalogue_collected (
 create table delivery.records (
     record_id BIGINT, flow VARCHAR, key VARCHAR, payload JSON, outcome VARCHAR, code VARCHAR, "at" TIMESTAMP
 );
-create table delivery.delivered (flow VARCHAR, key VARCHAR, accepted_at TIMESTAMP);
-create table reconciliation.contacts_read (email VARCHAR, ours BOOLEAN, found BOOLEAN, read_at TIMESTAMP);
+create table delivery.delivered (flow VARCHAR, key VARCHAR, payload JSON, accepted_at TIMESTAMP);
+create table delivery.publications (version BIGINT, published_at TIMESTAMP, collected_at TIMESTAMP);
+create table reconciliation.contacts_read (
+    email VARCHAR, ours BOOLEAN, found BOOLEAN, code VARCHAR, opt_in VARCHAR, fields JSON, read_at TIMESTAMP
+);
 create table operations.releases (hold_id VARCHAR, released_at TIMESTAMP, reason VARCHAR, who VARCHAR);

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,9 +23,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cin7_emarsys.cin7.load import ensure_tables
 from cin7_emarsys.emarsys import catalogue
+from cin7_emarsys.emarsys.answers import ACCEPTED
 from cin7_emarsys.emarsys.delivery import Delivery, Report, deliver_contacts, deliver_events, deliver_sales
-from cin7_emarsys.emarsys.ledger import Ledger, batches, records
-from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
+from cin7_emarsys.emarsys.ledger import Intended, Ledger, batches, records
+from cin7_emarsys.emarsys.payloads import field_map_fingerprint
+from cin7_emarsys.emarsys.projection import ensure_delivery_tables
 from cin7_emarsys.emarsys.setup import prepare
 from cin7_emarsys.sandbox import cin7, emarsys
 from cin7_emarsys.sandbox.clock import Clock
@@ -35,7 +37,6 @@ from cin7_emarsys.sandbox.server import Protocol
 from cin7_emarsys.settings import Settings, load_merchant, load_settings
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.resource import Warehouse
-from cin7_emarsys_tests.conftest import PROJECT
 
 Row = dict[str, Any]
 FLOWS: dict[str, Callable[[Delivery], Report]] = {
@@ -61,7 +62,25 @@ sales_header = ["item", "price", "order", "timestamp", "email", "quantity"]
 [catalogue]
 max_shrink = 0.5
 """
+LOOKED_AT = (
+    "raw.watermarks", "raw.snapshots", "raw.sale_queue", "policy.settings", "mart.documents", "mart.contacts",
+    "mart.sales_lines", "mart.order_events", "mart.catalogue",
+)  # fmt: skip
 DERIVED = ["ltv", "last_refund_date"]
+
+
+_processes = multiprocessing.get_context("forkserver")  # a clean process that has the imports behind it
+_processes.set_forkserver_preload([__name__])
+
+
+def _export(flow: str, environment: Mapping[str, str], folder: str) -> None:
+    """One export in a process of its own, which shares nothing with the test but files and the vendor."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    settings = load_settings()
+    warehouse = Warehouse(database=str(settings.paths.warehouse))
+    FLOWS[flow](Delivery(flow, settings, warehouse, Ledger(settings.ledger_url), "run", dry_run=False))
 
 
 class Swapped:
@@ -128,7 +147,9 @@ class Account:
 
     def writes(self, flow: str) -> int:
         """Calls of a flow that wrote something, or tried to."""
-        return sum(PATHS[flow].rstrip("?") in row["path"] and "getdata" not in row["path"] for row in self.judge("requests"))
+        return sum(
+            PATHS[flow].rstrip("?") in row["path"] and "getdata" not in row["path"] for row in self.judge("requests")
+        )
 
 
 @pytest.fixture
@@ -145,16 +166,25 @@ def account(vendor: tuple[str, Swapped]) -> Iterator[Account]:
 
 @pytest.fixture(scope="session")
 def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every table there is, without rows of Cin7's but with a first reading done and a snapshot to trust."""
-    file = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
-    with Warehouse(database=str(file)).write() as connection:
+    """The tables that delivery and its gates look at, as the warehouse makes them, with a first reading done and a
+    snapshot to trust; the others are taken out, because opening a file with few tables is quick."""
+    folder = tmp_path_factory.mktemp("empty")
+    whole, file = (Warehouse(database=str(folder / name)) for name in ("whole.duckdb", "warehouse.duckdb"))
+    with whole.write() as connection:
         ensure_tables(connection)
         ensure_delivery_tables(connection)
-        (file.parent / "merchant.toml").write_text(POLICY)
-        factory.build(connection, load_merchant(file.parent / "merchant.toml"))
+        (folder / "merchant.toml").write_text(POLICY)
+        factory.build(connection, load_merchant(folder / "merchant.toml"))
         connection.execute("insert into raw.watermarks (entity, completed_at) values ('baseline', '2026-11-01')")
-        connection.execute("insert into raw.snapshots (snapshot_id, taken_at, trusted) values ('s', '2026-11-01', true)")
-    return file
+        connection.execute(
+            "insert into raw.snapshots (snapshot_id, taken_at, trusted) values ('s', '2026-11-01', true)"
+        )
+    with file.write() as connection:
+        ensure_delivery_tables(connection)
+        connection.execute(f"attach '{whole.database}' as whole (read_only)")
+        for table in LOOKED_AT:
+            connection.execute(f"create table {table} as from whole.{table}")
+    return Path(file.database)
 
 
 class Project:
@@ -162,7 +192,7 @@ class Project:
 
     def __init__(self, state: Path, account: Account, change: Callable[..., None]) -> None:
         self.state, self.account, self._change = state, account, change
-        self.warehouse = Warehouse(database=str(state / "warehouse.duckdb"))
+        self.warehouse = Warehouse(database=str(state / "warehouse.duckdb"), connection_config={"threads": 1})
         self.policy()
         self.ledger = Ledger(self.settings.ledger_url)
 
@@ -213,26 +243,31 @@ class Project:
         return prepare(self.settings)
 
     def known(self, *emails: str) -> None:
-        """These contacts are at Emarsys, accepted by an export of ours."""
-        self.contacts(*(contact(email) for email in emails))
-        self.prepare()
-        assert self.run("contacts").accepted == len(emails)
+        """An account with all fields and events in which these contacts were accepted, as an export would leave it."""
+        merchant, control = self.settings.merchant, self.account.control
+        for field in merchant.contacts.field_map:
+            if field.string_id.startswith("cin7_"):
+                kind = {"text": "longtext"}.get(field.type, field.type)
+                control("fields", {"name": field.string_id, "application_type": kind, "string_id": field.string_id})
+        for event in merchant.events.values():
+            control("events", {"name": event.name})
+        rows = [contact(email) for email in emails]
+        self.contacts(*rows)
+        items = []
+        for row in rows:
+            control("contacts", {"email": row["email"], "fields": row["attributes"]})
+            digest = hashlib.md5((row["payload_hash"] + field_map_fingerprint(merchant)).encode()).hexdigest()
+            items.append(Intended(row["email"], json.dumps(row["attributes"]), digest))
+        at = datetime.now(UTC).replace(tzinfo=None)
+        batch = self.ledger.intend("contacts", "PUT contact", "earlier", items, b"", at)
+        self.ledger.close_batch(batch, dict.fromkeys(emails, ACCEPTED), at, status=200)
 
-    def crash(self, flow: str, point: str) -> subprocess.CompletedProcess[bytes]:
-        """The export in a process of its own that is killed at a point."""
-        program = (
-            "import sys\n"
-            "from cin7_emarsys_tests.emarsys.conftest import FLOWS\n"
-            "from cin7_emarsys.emarsys.delivery import Delivery\n"
-            "from cin7_emarsys.emarsys.ledger import Ledger\n"
-            "from cin7_emarsys.settings import load_settings\n"
-            "from cin7_emarsys.warehouse.resource import Warehouse\n"
-            "settings = load_settings()\n"
-            "warehouse = Warehouse(database=str(settings.paths.warehouse))\n"
-            "FLOWS[sys.argv[1]](Delivery(sys.argv[1], settings, warehouse, Ledger(settings.ledger_url), 'r', dry_run=False))\n"
-        )
-        environment = {**os.environ, "CRASH_AT": point, "PYTHONPATH": str(PROJECT)}
-        return subprocess.run([sys.executable, "-c", program, flow], check=False, env=environment, capture_output=True)
+    def crash(self, flow: str, point: str) -> int | None:
+        """The export in a process of its own that is killed at a point; its exit code."""
+        process = _processes.Process(target=_export, args=(flow, {**os.environ, "CRASH_AT": point}, str(Path.cwd())))
+        process.start()
+        process.join(60)
+        return process.exitcode
 
     def records(self, flow: str) -> list[Row]:
         with self.ledger.engine.connect() as connection:
@@ -250,7 +285,6 @@ class Project:
         for batch, sent, state in every:
             assert state == "closed"
             assert sent == sum(of == batch and outcome is not None for of, outcome in fates)
-        project(self.ledger, self.warehouse)
         with self.warehouse.read() as reading:
             found = reading.execute("select count(*), count(outcome) from delivery.records").fetchone()
         assert found == (len(fates), len(fates))
@@ -302,7 +336,12 @@ def order_event(trigger: str, event: str = "order_shipped", **more: Any) -> Row:
 
 
 def product(item: str, **more: Any) -> Row:
-    row = {"item": item, "product_id": f"p-{item}", "title": f"The {item}", "link": f"https://shop.example.com/{item}"}
+    row: Row = {
+        "item": item,
+        "product_id": f"p-{item}",
+        "title": f"The {item}",
+        "link": f"https://shop.example.com/{item}",
+    }
     row |= {"image": "", "category": "Things", "available": True, "price": "10.00", "c_stock": 5, "c_low_stock": 5}
     row |= {"image": f"https://shop.example.com/{item}.png", "c_stock_state": "in_stock"} | more
     return row | {"payload_hash": json.dumps(row, default=str, sort_keys=True)}

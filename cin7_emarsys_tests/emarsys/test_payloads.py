@@ -16,7 +16,7 @@ from cin7_emarsys.emarsys import payloads
 from cin7_emarsys.emarsys.payloads import ContactMapper, FieldsMissing
 from cin7_emarsys.settings import Merchant
 
-FIELDS = [
+FIELDS: list[dict[str, Any]] = [
     {"id": "1", "string_id": "first_name", "application_type": "shorttext"},
     {"id": "3", "string_id": "email", "application_type": "longtext"},
     {"id": 101, "string_id": "ltv", "application_type": "numeric"},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,10 +30,30 @@ from dagster import (
     in_process_executor,
 )
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorType, TickData, TickStatus
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster_shared.error import SerializableErrorInfo
 
 from cin7_emarsys.operations.sensors import sensors
 
 STATE: dict[str, Any] = {}
+NEEDED = (
+    "CIN7_ACCOUNT_ID", "CIN7_APPLICATION_KEY", "EMARSYS_CLIENT_ID", "EMARSYS_CLIENT_SECRET", "EMARSYS_MERCHANT_ID",
+    "EMARSYS_SALES_TOKEN", "FEED_USER", "FEED_PASSWORD",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the SQLite files of a new instance: copying them is quicker than making them for each test."""
+    folder = tmp_path_factory.mktemp("dagster")
+    made = DagsterInstance.local_temp(str(folder), {"telemetry": {"enabled": False}})
+    made.get_runs(limit=1)
+    made.all_instigator_state()
+    made.get_asset_keys(limit=1)
+    made.dispose()
+    return folder
 
 
 class Endpoint:
@@ -143,12 +165,35 @@ class Place:
         job = self.definitions.resolve_job_def("stock")
         job.execute_in_process(instance=self.instance, raise_on_error=False, tags=dict(tags or {}))
 
-    def freshness(self, state: FreshnessState, at: float = 1_764_000_000) -> None:
+    def freshness(self, state: FreshnessState, at: float = 1_764_000_000.0) -> None:
         """What the daemon writes when an asset's freshness has changed."""
         change = FreshnessStateChange(
-            key=AssetKey(["mart", "ats"]), new_state=state, previous_state=FreshnessState.UNKNOWN, state_change_timestamp=at
+            key=AssetKey(["mart", "ats"]),
+            new_state=state,
+            previous_state=FreshnessState.UNKNOWN,
+            state_change_timestamp=at,
         )
         self.instance._report_runless_asset_event(change)
+
+    def ticked(
+        self, name: str, status: TickStatus, error: str = "", kind: InstigatorType = InstigatorType.SENSOR
+    ) -> None:
+        """What the daemon keeps of a tick."""
+        if not any(each.instigator_name == name for each in self.instance.all_instigator_state()):
+            code = InProcessCodeLocationOrigin(LoadableTargetOrigin(python_file="nowhere.py"), location_name="here")
+            whole = RemoteInstigatorOrigin(RemoteRepositoryOrigin(code, "there"), name)
+            self.instance.add_instigator_state(InstigatorState(whole, kind, InstigatorStatus.DECLARED_IN_CODE))
+        state = next(each for each in self.instance.all_instigator_state() if each.instigator_name == name)
+        data = TickData(
+            instigator_origin_id=state.instigator_origin_id,
+            instigator_name=name,
+            instigator_type=kind,
+            status=status,
+            timestamp=time.time(),
+            selector_id=state.selector_id,
+            error=SerializableErrorInfo(error, [], "Error") if error else None,
+        )
+        self.instance.create_tick(data)
 
     def tick(self, name: str) -> str:
         """Evaluates one sensor as the daemon does: the cursor moves unless it raises. Returns what it says."""
@@ -162,18 +207,10 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, in_project: Callable[[dict[str, str]], Path]) -> Iterator[Place]:
-    in_project(
-        {
-            name: "x"
-            for name in (
-                "CIN7_ACCOUNT_ID", "CIN7_APPLICATION_KEY", "EMARSYS_CLIENT_ID", "EMARSYS_CLIENT_SECRET",
-                "EMARSYS_MERCHANT_ID", "EMARSYS_SALES_TOKEN", "FEED_USER", "FEED_PASSWORD",
-            )
-        }  # fmt: skip
-    )
+def place(tmp_path: Path, blank: Path, in_project: Callable[[dict[str, str]], Path]) -> Iterator[Place]:
+    in_project(dict.fromkeys(NEEDED, "x"))
     folder = tmp_path / "dagster"
-    folder.mkdir()
+    shutil.copytree(blank, folder)
     made = Place(folder)
     yield made
     made.instance.dispose()

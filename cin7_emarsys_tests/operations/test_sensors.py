@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from dagster._core.definitions.freshness import FreshnessState
+from dagster._core.scheduler.instigation import TickStatus
 
 from cin7_emarsys.operations.sensors import Undelivered
 from cin7_emarsys_tests.operations.conftest import Endpoint, Place
@@ -128,6 +129,28 @@ def test_a_dead_channel_neither_silences_nor_repeats_another(
     place.tick("state_alerts")
     assert len(dead.take()) == 1
     assert alive.take() == []
+
+
+def test_a_sensor_that_fails_is_told(place: Place, told: Endpoint) -> None:
+    place.ticked("state_alerts", TickStatus.FAILURE, "ChannelFailed: nobody answers ana.lee@example.com")
+    place.ticked("of_another_project", TickStatus.FAILURE, "not ours")
+    place.tick("tick_watch")
+    (text,) = told.take()
+    assert "sensor state_alerts fails: ChannelFailed: nobody answers (address)" in text
+    assert "of_another_project" not in text
+    place.ticked("state_alerts", TickStatus.STARTED)
+    place.tick("tick_watch")
+    assert told.take() == []
+    place.ticked("state_alerts", TickStatus.SKIPPED)
+    place.tick("tick_watch")
+    assert "RECOVERED sensor state_alerts" in told.take()[0]
+
+
+def test_the_heart_is_mute_while_alerts_cannot_be_told(place: Place, told: Endpoint) -> None:
+    place.ticked("run_failures", TickStatus.FAILURE, "nobody answers")
+    assert "run_failures cannot tell anybody" in place.tick("heartbeat")
+    place.ticked("run_failures", TickStatus.SKIPPED)
+    assert place.tick("heartbeat") == "beat"
 
 
 def test_without_channels_the_console_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -244,6 +244,12 @@ def test_an_error_in_a_200_is_no_answer(in_project: InProject, body: str, calls:
         assert len(vendor.got) == calls
 
 
+def test_half_an_emoji_is_replaced(tmp_path: Path) -> None:
+    body = r'{"a": ["cut \ud83d", "whole \ud83d\ude00", 1], "\udc00": null}'
+    with Vendor(Reply(body=body)) as vendor, _transport(tmp_path, vendor.url) as transport:
+        assert _get(transport).json() == {"a": ["cut ?", "whole 😀", 1], "?": None}
+
+
 def test_a_redirect_is_never_followed(tmp_path: Path) -> None:
     with Vendor() as elsewhere:
         away = Reply(302, "", {"Location": f"{elsewhere.url}/elsewhere"})

@@ -1,10 +1,12 @@
--- grain: one row per customer or contact that is on one side and not on the other
+-- grain: one row per person or contact that is on one side and not on the other
 -- key: missing_at, person
 -- meaning: Customers that Emarsys lacks though Cin7 has them, and the other way round, with the cause and what to do.
 -- @column missing_at: emarsys or cin7.
--- @column person: Customer id, or a hash where there is none; never an address.
--- @column email: The address; stays in the warehouse.
--- @column cause: Why: a rule that leaves it out, rejected, never_sent, deleted_there, no_longer_in_cin7, only_in_emarsys.
+-- @column person: Customer id (with the number of the contact), or a hash where there is none; never an address.
+-- @column email: The address, if any; stays in the warehouse.
+-- @column cause: The rule that leaves it out, not_yet_due, never_sent, rejected, duplicate_key, deleted_there; the other
+-- way round: no_longer_in_cin7, merged, a rule that leaves it out now, only_in_emarsys.
+-- @column expected: It is so by a rule or will pass by itself; nobody has to do anything.
 -- @column since: Since when, as far as it is known (UTC).
 -- @column owner: Who answers for it.
 -- @column next_step: What to do.
@@ -14,60 +16,121 @@ with latest as (
     where flow = 'contacts'
     group by key
 ),
-accepted as (select key as email, accepted_at from delivery.delivered where flow = 'contacts'),
-read as (select email, ours, found, read_at from reconciliation.contacts_read),
+last_export as (select max("at") as "at" from latest),
+customer_field as (select string_id from policy.contact_fields where attribute = 'customer_id'),
+accepted as (
+    select delivered.key as email, delivered.accepted_at,
+        lower(cast(delivered.payload as map(varchar, varchar))[customer_field.string_id]) as customer_id
+    from delivery.delivered as delivered
+    left join customer_field on true
+    where delivered.flow = 'contacts'
+),
+left_out as (
+    select excluded.key, excluded.rule, coalesce(customers.updated_at, people.updated_at) as since,
+        coalesce(
+            persons.customer_id, md5(persons.email), split_part(replace(excluded.key, 'customer:', ''), ':', 1)
+        ) as customer_id,
+        persons.email,
+        case when customers.customer_id is not null then ':' || split_part(excluded.key, ':', 2) else '' end as contact
+    from mart.excluded as excluded
+    left join mart.persons as persons on persons.person_id = excluded.key
+    left join staging.customers as people on people.customer_id = persons.customer_id
+    left join staging.customers as customers
+        on persons.person_id is null and customers.customer_id = split_part(excluded.key, ':', 1)
+    where excluded.flow = 'contacts'
+),
 there as (
     select 'emarsys' as missing_at, coalesce(contacts.customer_id, md5(contacts.email)) as person, contacts.email,
         case
+            when latest.outcome = 'rejected' and latest.code = '2010' then 'duplicate_key'
             when latest.outcome = 'rejected' then 'rejected'
-            when latest.outcome is not null then 'outcome_' || latest.outcome
+            when latest.outcome is not null then 'not_yet_due' -- goes again by itself
+            when customers.updated_at > last_export."at" then 'not_yet_due'
             else 'never_sent'
         end as cause,
-        latest."at" as since
+        coalesce(latest."at", customers.updated_at) as since
     from mart.contacts as contacts
+    cross join last_export
     left join latest on latest.key = contacts.email
+    left join staging.customers as customers on customers.customer_id = contacts.customer_id
     where not exists (from accepted where accepted.email = contacts.email)
     union all
-    select 'emarsys', split_part(excluded.key, ':', 1) || coalesce(':' || nullif(split_part(excluded.key, ':', 2), ''), ''),
-        null, excluded.rule, null
-    from mart.excluded as excluded
-    where excluded.flow = 'contacts'
+    select 'emarsys', left_out.customer_id || left_out.contact, left_out.email, left_out.rule, left_out.since
+    from left_out
+    where not exists (from accepted where accepted.email = left_out.email)
     union all
-    select 'emarsys', coalesce(contacts.customer_id, md5(read.email)), read.email, 'deleted_there', read.read_at
-    from read
-    join accepted on accepted.email = read.email
+    -- accounts without a contact that has an e-mail, and without a sale, are no persons
+    select 'emarsys', customers.customer_id, null,
+        case
+            when customers.is_generic then 'generic_customer'
+            when not customers.is_active then 'deprecated_customer'
+            else 'no_email'
+        end,
+        customers.updated_at
+    from staging.customers as customers
+    where not exists (from staging.contacts as contacts where contacts.customer_id = customers.customer_id)
+        and not exists (from mart.persons as persons where persons.customer_id = customers.customer_id)
+        and not exists (from left_out where left_out.customer_id = customers.customer_id)
+    union all
+    select 'emarsys', coalesce(contacts.customer_id, accepted.customer_id, md5(read.email)), read.email,
+        case when read.code = '2010' then 'duplicate_key' else 'deleted_there' end, read.read_at
+    from reconciliation.contacts_read as read
+    join accepted on accepted.email = read.email and accepted.accepted_at <= read.read_at
     left join mart.contacts as contacts on contacts.email = read.email
     where read.ours and not read.found
 ),
 here as (
-    select 'cin7', md5(accepted.email), accepted.email, 'no_longer_in_cin7', accepted.accepted_at
+    select 'cin7', coalesce(accepted.customer_id || ':', '') || left(md5(accepted.email), 8), accepted.email,
+        case
+            when left_out.rule is not null then left_out.rule
+            when exists (from mart.contacts as others where others.customer_id = accepted.customer_id) then 'merged'
+            else 'no_longer_in_cin7'
+        end,
+        coalesce(left_out.since, accepted.accepted_at)
     from accepted
+    left join left_out on left_out.email = accepted.email
     where not exists (from mart.contacts as contacts where contacts.email = accepted.email)
     union all
     select 'cin7', md5(read.email), read.email, 'only_in_emarsys', read.read_at
-    from read
+    from reconciliation.contacts_read as read
     where not read.ours and not exists (from mart.persons as persons where persons.email = read.email)
         and not exists (from accepted where accepted.email = read.email)
 ),
 everybody as (
-    select missing_at, person, any_value(email) as email, any_value(cause) as cause, any_value(since) as since
+    -- two contacts of one account are two people
+    select missing_at, person || case when count(*) over same > 1 then ':' || coalesce(left(md5(email), 8), cause) else '' end
+            as person,
+        email, cause, since
     from (from there union all from here)
-    group by missing_at, person
+    window same as (partition by missing_at, person)
 )
 select
-    missing_at, person, email, cause, since,
-    case when cause in ('only_in_emarsys', 'deleted_there') then 'marketing' else 'operations' end as owner,
-    case cause
-        when 'no_email' then 'Enter an e-mail for the customer in Cin7, if there is one.'
-        when 'invalid_email' then 'Correct the e-mail of the contact in Cin7.'
-        when 'generic_customer' then 'Nothing: an account for many people lends no identity.'
-        when 'deprecated_customer' then 'Nothing, if the customer was deprecated on purpose.'
-        when 'wholesale' then 'Nothing: wholesale is left out by policy.'
-        when 'rejected' then 'See cin7-emarsys ledger --outcome rejected; correct the contact in Cin7.'
-        when 'never_sent' then 'Run cin7-emarsys sync customers.'
-        when 'deleted_there' then 'Somebody deleted the contact in Emarsys: erase it here too, or let it be sent again.'
-        when 'no_longer_in_cin7' then 'The contact stays at Emarsys with what was sent last; delete it there if it should go.'
-        when 'only_in_emarsys' then 'Nothing, if people may sign up in Emarsys without being customers.'
-        else 'It goes again with the next sync.'
+    missing_at, person, email, cause,
+    cause in ('not_yet_due', 'generic_customer', 'wholesale', 'only_in_emarsys')
+        or (missing_at = 'emarsys' and cause = 'deprecated_customer') as expected,
+    since,
+    case
+        when missing_at = 'cin7' or cause in ('deleted_there', 'wholesale') then 'marketing'
+        when cause in ('no_email', 'invalid_email', 'deprecated_customer', 'generic_customer') then 'sales'
+        else 'operations'
+    end as owner,
+    case
+        when missing_at = 'cin7' and cause = 'merged'
+            then 'The customer has another address now: join or delete the old contact in Emarsys.'
+        when cause = 'no_longer_in_cin7' then 'The customer is gone from Cin7: delete the contact in Emarsys, or keep it knowingly.'
+        when cause = 'only_in_emarsys' then 'Nothing: somebody who signed up and is no customer.'
+        when missing_at = 'cin7' then 'Cin7 leaves this customer out now: delete the contact in Emarsys, or keep it knowingly.'
+        when cause = 'no_email' then 'Enter an e-mail for the customer in Cin7, if there is one.'
+        when cause = 'invalid_email' then 'Correct the e-mail of the contact in Cin7.'
+        when cause = 'generic_customer' then 'Nothing: an account for many people lends no identity.'
+        when cause = 'deprecated_customer' then 'Nothing, if the customer was deprecated on purpose.'
+        when cause = 'wholesale' then 'Nothing: wholesale is left out by the policy.'
+        when cause = 'duplicate_key' then 'Emarsys has several contacts with this e-mail: join them there.'
+        when cause = 'rejected' then 'See cin7-emarsys ledger --outcome rejected; correct the contact in Cin7.'
+        when cause = 'not_yet_due' then 'Nothing: it goes with the next export of contacts.'
+        when cause = 'never_sent' then 'Run cin7-emarsys sync customers, and see that armed = true in merchant.toml.'
+        when cause = 'deleted_there'
+            then 'Somebody deleted the contact in Emarsys: let it be forgotten here too, or sent again.'
+        else 'See the rule ' || cause || ' in merchant.toml.'
     end as next_step
 from everybody

@@ -1,0 +1,156 @@
+"""Snapshots of stock and how far they can be trusted: as a whole, and each SKU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cin7_emarsys.transport import TransportError
+from cin7_emarsys_tests.cin7.conftest import Reader
+
+_PATH = {"service": "cin7", "path": "/ref/productavailability?"}
+
+
+def _stock(reader: Reader) -> list[tuple[Any, ...]]:
+    return reader.query("select * exclude (snapshot_id, _pass) from raw.availability order by all")
+
+
+def _doubtful(reader: Reader, snapshot_id: str) -> list[tuple[Any, ...]]:
+    return reader.query(
+        "select sku, reason from raw.snapshot_untrusted_skus where snapshot_id = ? order by all", snapshot_id
+    )
+
+
+def test_a_snapshot_is_whole(reader: Reader) -> None:
+    taken = reader.snapshot()
+    assert (taken.trusted, taken.passes, taken.calls, taken.untrusted_skus, taken.rejected) == (True, 1, 1, 0, 0)
+    assert taken.rows == taken.total == len(_stock(reader))
+    assert reader.query("select distinct snapshot_id from raw.availability") == [(taken.snapshot_id,)]
+    assert reader.query("select trusted, total, unique_keys, passes, unallocated_pending from raw.snapshots") == [
+        (True, taken.total, taken.total, 1, 0)
+    ]
+    assert reader.watermark("availability") is not None
+
+
+def test_a_snapshot_knows_what_was_not_read_before_it(merchant: Reader) -> None:
+    merchant.headers()
+    merchant.details(only_unallocated=True)
+    merchant.do("order", allocate=False)
+    merchant.headers()
+    merchant.snapshot()
+    pending = "select unallocated_pending, headers_scanned_at from raw.snapshots order by taken_at desc limit 1"
+    assert merchant.query(pending) == [(1, merchant.watermark("sale_headers"))]
+    merchant.details(only_unallocated=True)
+    merchant.snapshot()
+    assert merchant.query(pending)[0][0] == 0
+
+
+@pytest.mark.parametrize("fault", ["incomplete-snapshot", "shifted-page"])
+def test_a_snapshot_that_is_not_whole_is_read_again(fault: str, reader: Reader) -> None:
+    reader.faults({"name": fault, **_PATH, "nth": 1, "times": 2})
+    taken = reader.snapshot()
+    assert (taken.trusted, taken.passes) == (True, 3)
+    assert taken.rows == taken.total == len(_stock(reader))
+    assert reader.query("select distinct _pass from raw.availability") == [(3,)]
+    assert _doubtful(reader, taken.snapshot_id) == []
+
+
+@pytest.mark.parametrize("fault", ["incomplete-snapshot", "shifted-page"])
+def test_a_snapshot_that_never_is_whole_changes_nothing(fault: str, reader: Reader) -> None:
+    reader.snapshot()
+    stock, watermark = _stock(reader), reader.watermark("availability")
+    reader.faults({"name": fault, **_PATH})
+    taken = reader.snapshot()
+    assert (taken.trusted, taken.passes) == (False, 3)
+    assert "Cin7 says there are" in (taken.reason or "")
+    assert (_stock(reader), reader.watermark("availability")) == (stock, watermark)
+    assert reader.query("select trusted, passes from raw.snapshots order by taken_at") == [(True, 1), (False, 3)]
+
+
+@pytest.mark.parametrize("fault", ["html-200", "truncated", "server-error", "error-200"])
+def test_a_page_that_cannot_be_read_changes_nothing(fault: str, reader: Reader) -> None:
+    reader.snapshot()
+    stock = _stock(reader)
+    reader.faults({"name": fault, **_PATH})
+    with pytest.raises(TransportError):
+        reader.snapshot()
+    assert _stock(reader) == stock
+    assert reader.query("select count(*) from raw.snapshots") == [(1,)]
+    assert len(list((reader.landing / "availability").iterdir())) == 1
+
+
+def test_a_row_drop_is_not_trusted_until_it_stays(reader: Reader) -> None:
+    known = reader.snapshot().rows
+    stock = _stock(reader)
+    reader.faults({"name": "incomplete-snapshot", **_PATH, "mode": "total-drop", "share": 0.5})
+    for _ in range(2):
+        taken = reader.snapshot()
+        assert (taken.trusted, taken.passes) == (False, 1)
+        assert (taken.reason or "").startswith("row drop")
+        assert _stock(reader) == stock
+    third = reader.snapshot()
+    assert third.trusted
+    assert len(_stock(reader)) == third.rows < known
+    assert reader.snapshot().trusted  # it is the new normal
+
+
+def test_a_row_drop_that_passes_is_forgotten(reader: Reader) -> None:
+    drop = {"name": "incomplete-snapshot", **_PATH, "mode": "total-drop", "share": 0.5}
+    reader.snapshot()
+    for _ in range(2):
+        reader.faults(drop)
+        assert [reader.snapshot().trusted for _ in range(2)] == [False, False]
+        reader.faults()
+        assert reader.snapshot().trusted
+
+
+def test_a_small_drop_is_business(reader: Reader) -> None:
+    reader.snapshot()
+    reader.faults({"name": "incomplete-snapshot", **_PATH, "mode": "total-drop", "share": 0.1})
+    assert reader.snapshot(max_row_drop=0.3).trusted
+
+
+def test_a_row_that_comes_twice_and_differs_makes_its_sku_doubtful(reader: Reader) -> None:
+    reader.faults({"name": "duplicate-row", **_PATH, "nth": 1})
+    taken = reader.snapshot()
+    assert (taken.trusted, taken.untrusted_skus) == (True, 1)
+    assert [reason for _, reason in _doubtful(reader, taken.snapshot_id)] == [
+        "the same row twice with different figures"
+    ]
+    assert len(_stock(reader)) == taken.total
+    reader.faults()
+    assert reader.snapshot().untrusted_skus == 0
+
+
+def test_a_row_that_differs_between_two_reads_makes_its_sku_doubtful(reader: Reader) -> None:
+    reader.faults(
+        {"name": "incomplete-snapshot", **_PATH, "nth": 1}, {"name": "duplicate-row", **_PATH, "nth": 1, "times": 1}
+    )
+    taken = reader.snapshot()
+    assert (taken.trusted, taken.passes, taken.untrusted_skus) == (True, 2, 1)
+    assert "figures differ between two reads" in {reason for _, reason in _doubtful(reader, taken.snapshot_id)}
+
+
+@pytest.mark.parametrize("what", ["wrong-type", "absurd-number", "impossible-date"])
+def test_a_row_that_cannot_be_used_makes_its_sku_doubtful(what: str, merchant: Reader) -> None:
+    sku = "".join(merchant.do("receive", quantity=5)["sku"])
+    merchant.do("corrupt", entity="availability", key=sku, what=what)
+    taken = merchant.snapshot()
+    assert taken.trusted
+    assert taken.rejected >= 1
+    assert set(_doubtful(merchant, taken.snapshot_id)) == {(sku, "a row of it cannot be used")}
+    assert merchant.query("select distinct payload->>'SKU' from raw.rejected") == [(sku,)]
+    assert merchant.query("select count(*) from raw.availability where SKU = ?", sku) == [(0,)]
+    merchant.do("heal")
+    taken = merchant.snapshot()
+    assert (taken.rejected, taken.untrusted_skus) == (0, 0)
+    assert merchant.query("select * from raw.rejected") == []
+
+
+def test_a_changed_schema_costs_one_sku(reader: Reader) -> None:
+    reader.faults({"name": "schema-change", **_PATH, "nth": 1})
+    taken = reader.snapshot()
+    assert (taken.trusted, taken.rejected, taken.untrusted_skus) == (True, 1, 1)
+    assert len(_stock(reader)) == (taken.total or 0) - 1
+    assert reader.query("select field from raw.schema_drift where entity = 'availability'") == [("VendorAddition",)]

@@ -1,0 +1,140 @@
+"""The ledger as tables of the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
+from cin7_emarsys.emarsys.ledger import Intended, Ledger
+from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.warehouse import gates
+from cin7_emarsys.warehouse.resource import Warehouse
+
+AT = datetime(2026, 11, 24, 10, 0)
+
+
+class Both:
+    """A ledger and the warehouse it is copied to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = Ledger(f"sqlite:///{folder / 'ledger.sqlite'}")
+        self.warehouse = Warehouse(database=str(folder / "warehouse.duckdb"))
+
+    def send(self, flow: str, key: str, payload: str, outcome: str | None = "accepted") -> int:
+        items = [Intended(key, payload, f"hash of {payload}", "invoice:1" if flow == "sales" else None)]
+        batch = self.ledger.intend(flow, "POST", "run", items, b"", AT)
+        if outcome:
+            self.close(batch, key, outcome)
+        return batch
+
+    def close(self, batch: int, key: str, outcome: str) -> None:
+        verdict = ACCEPTED if outcome == "accepted" else Verdict(outcome, "2007", "why")  # type: ignore[arg-type]
+        self.ledger.close_batch(batch, {key: verdict}, AT, status=200, seconds=0.5)
+
+    def project(self) -> int:
+        return project(self.ledger, self.warehouse)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.warehouse.read() as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[Both]:
+    made = Both(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def test_closed_batches_come_over_once(both: Both) -> None:
+    both.send("contacts", "a", '{"first_name": "Ana \\"A\\" Ö"}')
+    both.send("contacts", "b", "{}", "rejected")
+    assert [both.project(), both.project()] == [2, 0]
+    found = both.rows("select key, outcome, code, reason, payload->>'first_name' from delivery.records order by key")
+    assert found == [("a", "accepted", None, None, 'Ana "A" Ö'), ("b", "rejected", "2007", "why", None)]
+    assert both.rows("select flow, records, status, seconds, closed_at from delivery.batches limit 1") == [
+        ("contacts", 1, 200, 0.5, AT)
+    ]
+
+
+def test_an_open_batch_comes_when_it_is_closed(both: Both) -> None:
+    waiting = both.send("contacts", "a", "{}", None)
+    both.send("contacts", "b", "{}")
+    assert both.project() == 1
+    both.close(waiting, "a", "accepted")
+    assert both.project() == 1
+    assert both.rows("select key from delivery.records order by key") == [("a",), ("b",)]
+
+
+def test_delivered_is_what_was_accepted_last(both: Both) -> None:
+    both.send("contacts", "a", '{"v": 1}')
+    both.send("contacts", "a", '{"v": 2}')
+    both.send("contacts", "a", '{"v": 3}', "rejected")
+    both.send("contacts", "b", '{"v": 4}', "unknown")
+    both.project()
+    held = "select key, payload->>'v', payload_hash from delivery.delivered"
+    assert both.rows(held) == [("a", "2", 'hash of {"v": 2}')]
+    both.send("contacts", "a", '{"v": 5}')
+    both.project()
+    assert both.rows(held) == [("a", "5", 'hash of {"v": 5}')]
+
+
+def publish(both: Both, *items: str) -> int:
+    rows = [(item, f'{{"item": "{item}", "available": true, "price": 1.5}}') for item in items]
+    version = both.ledger.begin_publication("run", len(rows), f"sha {items}", "file:///feed", rows)
+    both.ledger.published(version, AT)
+    return version
+
+
+def test_the_items_published_and_the_items_collected(both: Both) -> None:
+    publish(both, "A")
+    both.ledger.collected("sha ('A',)", AT)
+    publish(both, "A", "B")
+    publish(both, "A", "B", "C")
+    both.project()
+    both.project()
+    assert both.rows("select version, rows, collected_at from delivery.publications order by version") == [
+        (1, 1, AT),
+        (2, 2, None),
+        (3, 3, None),
+    ]
+    assert both.rows("select item, version, price::varchar from delivery.catalogue_items order by item") == [
+        (item, 3, "1.5000") for item in "ABC"
+    ]
+    assert both.rows("select item, version from delivery.catalogue_collected") == [("A", 1)]
+
+
+def test_a_version_not_in_place_is_not_shown(both: Both) -> None:
+    publish(both, "A")
+    both.ledger.begin_publication("run", 2, "sha", "file:///feed", [("A", "{}"), ("B", "{}")])
+    both.project()
+    assert both.rows("select version from delivery.publications") == [(1,)]
+    assert both.rows("select item from delivery.catalogue_items") == [("A",)]
+
+
+def test_the_checks_find_what_a_person_must_see(both: Both) -> None:
+    both.send("contacts", "a", "{}", "rejected")
+    both.send("contacts", "b", "{}", "rejected")
+    both.send("contacts", "b", "{}")
+    both.send("sales", "l", "{}", "unknown")
+    both.send("contacts", "c", "{}", "unknown")
+    both.project()
+    folder = Path(gates.__file__).parent.parent / "emarsys" / "checks"
+    with both.warehouse.read() as connection:
+        found = {each.name: gates.ask(connection, each) for each in gates.read(folder)}
+    assert {name: gate.rows for name, gate in found.items()} == {
+        "dead_letters": 1,
+        "ledger_conserves": 0,
+        "unknown_outcomes": 1,
+    }
+    assert found["dead_letters"].sample[0]["records"] == 1
+    with both.warehouse.write() as connection:
+        connection.execute("delete from delivery.records where key = 'a'")
+    with both.warehouse.read() as connection:
+        (conserves,) = (each for each in gates.read(folder) if each.name == "ledger_conserves")
+        assert gates.ask(connection, conserves).rows == 1

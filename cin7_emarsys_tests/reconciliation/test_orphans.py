@@ -1,0 +1,303 @@
+"""Orphans, drift and the balance: rows in, rows out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cin7_emarsys.reconciliation import assets
+from cin7_emarsys.warehouse import gates
+from cin7_emarsys_tests.warehouse.world import T0, Row, World, credit_note, invoice, line, order
+
+CHECKS = {condition.name: condition for condition in gates.read(Path(assets.__file__).parent / "checks")}
+
+
+def customer(name: str, *emails: str | None, **more: Any) -> Row:
+    contacts = [{"ID": f"{name}-{no}", "Name": f"Name {name}", "Email": email} for no, email in enumerate(emails, 1)]
+    for first in contacts[:1]:
+        first["Default"] = True  # type: ignore[assignment]
+    return {"ID": name, "Name": name, "Status": "Active", "LastModifiedOn": T0, "Contacts": contacts} | more
+
+
+def accepted(email: str, at: str = T0, **payload: str) -> Row:
+    return {"flow": "contacts", "key": email, "payload": payload, "accepted_at": at}
+
+
+def sent(number: int, key: str, outcome: str, code: str | None = None, flow: str = "contacts", **payload: Any) -> Row:
+    row = {"record_id": number, "flow": flow, "key": key, "outcome": outcome, "code": code, "at": T0}
+    return row | {"payload": payload}
+
+
+def back(email: str, found: bool = True, ours: bool = True, **more: Any) -> Row:
+    return {"email": email, "ours": ours, "found": found, "read_at": "2026-11-24 11:00:00", "fields": {}} | more
+
+
+def orphans(world: World, what: str, missing_at: str) -> set[tuple[str, str, bool]]:
+    key = "sku" if what == "skus" else "person"
+    return set(world.rows(f"reconciliation.orphan_{what} where missing_at = '{missing_at}'", key, "cause", "expected"))
+
+
+def offending(world: World, check: str) -> gates.Gate:
+    return gates.ask(world.connection, CHECKS[check])
+
+
+# SKUs
+
+
+def test_skus_that_emarsys_lacks() -> None:
+    world = World()
+    for sku in ("TOLD", "LATE", "LOST", "OLD", "PART", "FETCHED"):
+        later = {"LastModifiedOn": "2026-11-24 10:30:00" if sku == "LATE" else "2026-11-20"}
+        more = {"OLD": {"Status": "Deprecated"}, "PART": {"Sellable": False}}.get(sku, {})
+        world.product(sku, **later, **more)
+    world.product("", ID="P-nameless", SKU=None)
+    world.snapshot("s1", T0, [{"sku": sku, "on_hand": 5} for sku in ("TOLD", "LATE", "LOST", "FETCHED")])
+    world.put("delivery.publications", {"version": 2, "published_at": T0, "collected_at": "2026-11-24 09:00:00"})
+    world.put(
+        "delivery.catalogue_items", *({"item": sku, "product_id": f"p-{sku.lower()}"} for sku in ("TOLD", "FETCHED"))
+    )
+    world.put("delivery.catalogue_collected", {"item": "FETCHED"})
+    world.build()
+    assert orphans(world, "skus", "emarsys") == {
+        ("TOLD", "not_collected_yet", True),
+        ("LATE", "not_yet_due", True),
+        ("LOST", "never_sent", False),
+        ("OLD", "deprecated", True),
+        ("PART", "not_sold", True),
+        ("p-nameless", "no_sku", False),
+    }
+    found = offending(world, "orphan_skus_at_emarsys")
+    assert found.rows == 2
+    assert "next_step" in found.sample[0]
+
+
+def test_skus_that_cin7_lacks() -> None:
+    world = World().product("NEW", ID="P-1").product("OLD", Status="Deprecated")
+    world.product("GONE", ID="P-3", _missing_since="2026-11-22")
+    items = [
+        {"item": "NEW", "product_id": "p-1"},
+        {"item": "BEFORE", "product_id": "p-1"},
+        {"item": "OLD", "product_id": "p-old"},
+        {"item": "GONE", "product_id": "p-3"},
+        {"item": "NEVER", "product_id": "p-9"},
+        {"item": "SOLD-ON", "product_id": "p-8", "available": True},
+    ]
+    world.put("delivery.catalogue_items", *({"available": False} | item for item in items))
+    world.sale("S1", Order=order(line("LOST", 1)), Invoices=[invoice("I1", line("LOST", 1))]).build()
+    assert orphans(world, "skus", "cin7") == {
+        ("BEFORE", "renamed", True),
+        ("GONE", "gone_from_cin7", True),
+        ("NEVER", "gone_from_cin7", True),
+        ("SOLD-ON", "still_available", False),
+        ("LOST", "sold_but_unknown", False),
+    }
+    assert offending(world, "orphan_skus_at_cin7").rows == 2
+
+
+# Customers
+
+
+def test_customers_that_emarsys_lacks() -> None:
+    world = World(customers={"generic_customers": ["Guests"], "wholesale_tags": ["trade"], "include_wholesale": False})
+    world.put(
+        "raw.customers",
+        customer("c-fine", "fine@example.com"),
+        customer("c-none", None),
+        customer("c-odd", "no address"),
+        customer("c-old", "old@example.com", Status="Deprecated"),
+        customer("c-trade", "trade@example.com", Tags="trade"),
+        customer("c-guests", "guest@example.com", Name="Guests"),
+        customer("c-refused", "refused@example.com"),
+        customer("c-twice", "twice@example.com"),
+        customer("c-again", "again@example.com"),
+        customer("c-young", "young@example.com", LastModifiedOn="2026-11-24 10:30:00"),
+        customer("c-lost", "lost@example.com", LastModifiedOn="2026-11-20"),
+        customer("c-deleted", "deleted@example.com"),
+        customer("c-pair", "a@example.com", "b@example.com", LastModifiedOn="2026-11-20"),
+    )
+    world.put("delivery.delivered", accepted("fine@example.com"), accepted("deleted@example.com"))
+    world.put(
+        "delivery.records",
+        sent(1, "fine@example.com", "accepted"),
+        sent(2, "refused@example.com", "rejected", "2007"),
+        sent(3, "twice@example.com", "rejected", "2010"),
+        sent(4, "again@example.com", "retryable"),
+    )
+    world.put("reconciliation.contacts_read", back("fine@example.com"), back("deleted@example.com", False, code="2008"))
+    world.build()
+    found = orphans(world, "customers", "emarsys")
+    pair = {row for row in found if row[0].startswith("c-pair")}
+    assert found - pair >= {
+        ("c-none", "no_email", False),
+        ("c-old", "deprecated_customer", True),
+        ("c-trade", "wholesale", True),
+        ("c-guests:1", "generic_customer", True),
+        ("c-refused", "rejected", False),
+        ("c-twice", "duplicate_key", False),
+        ("c-again", "not_yet_due", True),
+        ("c-young", "not_yet_due", True),
+        ("c-lost", "never_sent", False),
+        ("c-deleted", "deleted_there", False),
+        ("c-odd:1", "invalid_email", False),
+    }
+    assert {cause for _, cause, _ in pair} == {"never_sent"}
+    assert len(pair) == 2, "two contacts of one account are two people"
+    assert not any(person.startswith("c-fine") for person, *_ in found)
+    shown = offending(world, "orphan_customers_at_emarsys")
+    assert "@" not in str(shown.sample)
+
+
+def test_customers_that_cin7_lacks() -> None:
+    world = World()
+    world.put(
+        "raw.customers",
+        customer("c-moved", "new@example.com"),
+        customer("c-old", "old@example.com", Status="Deprecated"),
+    )
+    world.put(
+        "delivery.delivered",
+        accepted("new@example.com", cin7_customer_id="c-moved"),
+        accepted("before@example.com", cin7_customer_id="c-moved"),
+        accepted("gone@example.com", cin7_customer_id="c-gone"),
+        accepted("old@example.com", cin7_customer_id="c-old"),
+    )
+    world.put(
+        "reconciliation.contacts_read",
+        back("signed-up@example.com", ours=False),
+        back("new@example.com", ours=False),
+    )
+    world.build()
+    found = {(cause, expected) for _, cause, expected in orphans(world, "customers", "cin7")}
+    assert found == {
+        ("merged", False),
+        ("no_longer_in_cin7", False),
+        ("deprecated_customer", False),
+        ("only_in_emarsys", True),
+    }
+    persons = world.rows("reconciliation.orphan_customers", "person")
+    assert not any("@" in person for person in persons)
+    assert offending(world, "orphan_customers_at_cin7").rows == 3
+
+
+def test_no_person_is_listed_twice() -> None:
+    world = World()
+    world.put("raw.customers", customer("c-1", "x@example.com", None, "bad"))
+    world.put("delivery.delivered", accepted("x@example.com"), accepted("y@example.com"), accepted("z@example.com"))
+    world.put("reconciliation.contacts_read", back("x@example.com", False), back("y@example.com", False))
+    world.build()
+    rows = world.rows("reconciliation.orphan_customers", "missing_at", "person")
+    assert len(rows) == len(set(rows))
+
+
+# Drift
+
+FIELDS = {"cin7_ltv": "10.00", "first_name": "Ana", "cin7_last_refund_date": None}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "cause"),
+    [
+        ({}, None),
+        ({"cin7_ltv": "10"}, None),
+        ({"cin7_ltv": "12"}, ("cin7_ltv", "10.00", "12", "changed_there")),
+        ({"first_name": "Anna"}, ("first_name", "Ana", "Anna", "changed_there")),
+        ({"first_name": None}, ("first_name", "Ana", None, "emptied_there")),
+        ({"cin7_last_refund_date": "2026-01-01"}, ("cin7_last_refund_date", None, "2026-01-01", "not_cleared")),
+        ({"last_name": "Lee"}, None),  # a name that we left out may stand
+    ],
+)
+def test_drift(theirs: dict[str, str | None], cause: tuple[str, ...] | None) -> None:
+    world = World().put("raw.customers", customer("c-1", "ana@example.com"))
+    world.put("raw.watermarks", {"entity": "sale_headers", "watermark": T0, "mode": "full", "completed_at": T0})
+    world.put("delivery.delivered", accepted("ana@example.com", cin7_ltv="10.00", first_name="Ana"))
+    world.put("reconciliation.contacts_read", back("ana@example.com", fields=FIELDS | theirs)).build()
+    assert world.rows("reconciliation.contact_drift", "field", "ours", "theirs", "cause") == ([cause] if cause else [])
+    assert "An" not in str([list(row.values()) for row in offending(world, "contact_drift").sample]), (
+        "no value is shown"
+    )
+
+
+def test_what_was_sent_after_the_reading_is_no_drift() -> None:
+    world = World().put("raw.customers", customer("c-1", "ana@example.com"))
+    world.put("delivery.delivered", accepted("ana@example.com", at="2026-11-24 11:00:01", first_name="Ana"))
+    world.put("reconciliation.contacts_read", back("ana@example.com", fields={"first_name": "Anna"})).build()
+    assert world.rows("reconciliation.contact_drift") == []
+
+
+def test_an_opt_out_that_emarsys_does_not_know() -> None:
+    world = World()
+    opted_out = customer("c-1", "ana@example.com")
+    opted_out["Contacts"][0]["MarketingConsent"] = 3
+    world.put("raw.customers", opted_out).put("delivery.delivered", accepted("ana@example.com"))
+    world.put("reconciliation.contacts_read", back("ana@example.com", opt_in="1")).build()
+    assert world.rows("reconciliation.contact_drift", "field", "cause") == [("opt_in", "consent_disagrees")]
+
+
+# The balance
+
+
+def balance(world: World, flow: str) -> Row:
+    row: Row = world.one(f"reconciliation.flow_balance where flow = '{flow}'")
+    return row
+
+
+def merchant_with_everything() -> World:
+    world = World(orders={"history_sales_data": True}).product("A").product("B", Sellable=False)
+    world.snapshot("s1", T0, [{"sku": "A", "on_hand": 5}])
+    world.put("raw.customers", customer("C-1", "ana@example.com", "bad"), customer("C-2", None))
+    world.sale(
+        "S1",
+        Order=order(line("A", 2)),
+        Invoices=[invoice("I1", line("A", 2), line("A", 2), line("GONE", 1))],
+        CreditNotes=[credit_note("N1", line("A", 1))],
+    )
+    return world.sale("S2", CustomerID="C-2", Email=None, Invoices=[invoice("I2", line("A", 1))])
+
+
+def test_every_source_row_is_accounted_for() -> None:
+    world = merchant_with_everything().build()
+    rows = {row["flow"]: row for row in world.rows("reconciliation.flow_balance")}
+    assert set(rows) == {"contacts", "catalogue", "sales", "events"}
+    for flow, row in rows.items():
+        assert row["source"] > 0, flow
+        assert row["unaccounted"] == 0, flow
+        assert row["source"] == row["eligible"] + row["excluded"]
+        assert row["open"] == row["eligible"] - row["accepted"] - row["rejected"] - row["unknown"]
+    assert offending(world, "balance_adds_up").rows == 0
+
+
+def test_fates_are_counted() -> None:
+    world = merchant_with_everything()
+    world.put("delivery.delivered", accepted("ana@example.com"))
+    world.put(
+        "delivery.records",
+        sent(1, "ana@example.com", "accepted"),
+        sent(2, "ana@example.com", "rejected", "2007"),  # an earlier form stands
+        sent(3, "l1", "accepted", flow="sales", reversal=False),
+        sent(4, "l2", "unknown", flow="sales", reversal=False),
+        sent(5, "l3", "rejected", flow="sales", reversal=False),
+        sent(6, "l4", "retryable", flow="sales", reversal=False),
+    )
+    world.build()
+    contacts, sales = balance(world, "contacts"), balance(world, "sales")
+    assert (contacts["accepted"], contacts["rejected"], contacts["open"]) == (1, 0, contacts["eligible"] - 1)
+    assert (sales["accepted"], sales["unknown"], sales["rejected"]) == (1, 1, 1)
+    assert sales["open"] == sales["eligible"] - 3
+
+
+def test_what_went_twice_is_seen() -> None:
+    world = merchant_with_everything()
+    world.put("delivery.records", *(sent(n, f"l{n}", "accepted", flow="sales", reversal=False) for n in range(9)))
+    world.build()
+    found = offending(world, "balance_adds_up")
+    assert [row["flow"] for row in found.sample] == ["sales"]
+
+
+def test_a_row_that_is_nowhere_is_seen() -> None:
+    world = merchant_with_everything().build()
+    world.connection.execute("delete from mart.excluded where flow = 'sales'")
+    world.build("reconciliation.flow_balance")
+    (row,) = offending(world, "balance_adds_up").sample
+    assert (row["flow"], row["unaccounted"]) == ("sales", 1)

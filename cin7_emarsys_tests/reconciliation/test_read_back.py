@@ -1,0 +1,97 @@
+"""What Emarsys says of its contacts, asked over HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cin7_emarsys.reconciliation.read_back import ReadBack, read_contacts
+from cin7_emarsys.transport import PermissionMissing
+from cin7_emarsys_tests.emarsys.conftest import Project, contact
+
+ANA, BEN, CARO = "ana@example.com", "ben@example.com", "caro@example.com"
+
+
+def read(work: Project, *, everything: bool = True) -> ReadBack:
+    return read_contacts(work.settings, work.warehouse, everything=everything)
+
+
+def rows(work: Project) -> dict[str, dict[str, Any]]:
+    with work.warehouse.read() as connection:
+        answer = connection.execute("from reconciliation.contacts_read")
+        names = [column[0] for column in answer.description or []]
+        found = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+    return {row["email"]: row for row in found}
+
+
+def test_fields_and_existence_are_read_back(work: Project) -> None:
+    work.known(ANA, BEN, CARO)
+    work.account.control("contacts", {"email": ANA, "fields": {"first_name": "Anna", "optin": 1}})
+    work.account.control("contacts", {"email": BEN}, "DELETE")
+    work.account.control("contacts", {"email": CARO, "duplicate": True})
+    said = read(work)
+    assert (said.asked, said.found) == (3, 1)
+    found = rows(work)
+    assert found[ANA]["found"]
+    assert found[ANA]["opt_in"] == "1"
+    assert json.loads(found[ANA]["fields"])["first_name"] == "Anna"
+    assert (found[BEN]["found"], found[BEN]["code"]) == (False, "2008")
+    assert (found[CARO]["found"], found[CARO]["code"]) == (False, "2010"), "there twice is not the same as gone"
+    assert not list(work.settings.paths.outbox.glob("read-back-*")), "no file with addresses is left"
+
+
+def test_nobody_is_found(work: Project) -> None:
+    work.known(ANA)
+    work.account.control("contacts", {"email": ANA}, "DELETE")
+    assert read(work).found == 0
+    assert not rows(work)[ANA]["found"]
+
+
+def test_a_thousand_in_a_call(work: Project) -> None:
+    work.known(*(f"p{number}@example.com" for number in range(1001)))
+    before = sum("getdata" in row["path"] for row in work.account.judge("requests"))
+    assert read(work).found == 1001
+    assert sum("getdata" in row["path"] for row in work.account.judge("requests")) - before == 2
+
+
+def test_contacts_of_others_are_listed_where_the_account_lets_us(work: Project) -> None:
+    work.known(ANA)
+    work.account.control("contacts", {"email": ANA, "fields": {"cin7_customer_id": "c-1"}})
+    work.account.control("contacts", {"email": "Signed-Up@example.com"})
+    work.account.control("switches", {"indexed_fields": ["cin7_customer_id"]})
+    said = read(work)
+    assert (said.others, said.why_not) == (1, "")
+    assert not rows(work)["signed-up@example.com"]["ours"]
+
+
+def test_contacts_of_others_cannot_be_asked_for(work: Project) -> None:
+    work.known(ANA)
+    work.account.control("switches", {"indexed_fields": []})
+    said = read(work)
+    assert said.others is None
+    assert "not indexed" in said.why_not
+
+
+def test_only_what_was_sent_since(work: Project) -> None:
+    work.known(ANA, BEN)
+    read(work)
+    assert read(work, everything=False).asked == 0
+    work.contacts(contact(ANA, first_name="Anna"), contact(BEN), contact(CARO))
+    work.run("contacts")
+    said = read(work, everything=False)
+    assert (said.asked, said.found) == (2, 2)
+    assert set(rows(work)) == {ANA, BEN, CARO}
+    assert json.loads(rows(work)[ANA]["fields"])["first_name"] == "Anna"
+
+
+def test_a_refused_reading_leaves_the_last_one(work: Project) -> None:
+    work.known(ANA)
+    read(work)
+    before = rows(work)
+    work.account.control("switches", {"missing_permissions": ["contact.getdata"]})
+    with pytest.raises(PermissionMissing):
+        read(work)
+    assert rows(work) == before
+    assert not list(work.settings.paths.outbox.glob("read-back-*"))
