@@ -9,12 +9,14 @@ from __future__ import annotations
 import json as jsonlib
 import random
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -204,6 +206,12 @@ class OAuth2:
             ) from None
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients of the process: reading the certificates takes longer than a call."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class Transport:
     """Calls to one vendor with one key: paced, repeated where that is safe, and judged.
 
@@ -238,6 +246,7 @@ class Transport:
             timeout=timeout,
             follow_redirects=False,
             trust_env=False,
+            verify=_tls(),
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=16),
         )
 

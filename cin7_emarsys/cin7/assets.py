@@ -105,14 +105,14 @@ account = AssetSpec(
 _REFERENCES = {
     "me": "The account: company, base currency, calendar.",
     "locations": "Locations and their bins.",
-    "categories": "Product categories.",
-    "brands": "Brands.",
+    "categories": "Categories of the products.",
+    "brands": "Brands of the products.",
     "price_tiers": "The ten price tiers and their names.",
 }
 
 
 @multi_asset(
-    name="reference",
+    name="raw__reference",
     specs=[_spec(table, text, 30, ["cin7/account"]) for table, text in _REFERENCES.items()],
     op_tags={"dagster/priority": "9"},
 )
@@ -142,7 +142,7 @@ def _list(table: str) -> AssetsDefinition:
     description, hours = _LISTS[table]
 
     @multi_asset(
-        name=table, specs=[_spec(table, description, hours, ["cin7/account"])], op_tags={"dagster/priority": "8"}
+        name=f"raw__{table}", specs=[_spec(table, description, hours, ["cin7/account"])], op_tags={"dagster/priority": "8"}
     )
     def read(config: ReadConfig, settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
         loaded = settings.load()
@@ -155,7 +155,7 @@ def _list(table: str) -> AssetsDefinition:
 
 
 @multi_asset(
-    name="sale_headers",
+    name="raw__sale_headers",
     specs=[
         _spec(
             "sale_headers",
@@ -175,7 +175,7 @@ def sale_headers(config: ReadConfig, settings: SettingsResource, warehouse: Ware
 
 
 @multi_asset(
-    name="unallocated_sales",
+    name="raw__unallocated_sales",
     specs=[
         _spec(
             "unallocated_sales",
@@ -195,7 +195,7 @@ def unallocated_sales(settings: SettingsResource, warehouse: Warehouse) -> Mater
 
 
 @multi_asset(
-    name="availability",
+    name="raw__availability",
     specs=[
         _spec(
             "availability",
@@ -231,7 +231,7 @@ def availability_snapshot(
 
 
 @multi_asset(
-    name="sales",
+    name="raw__sales",
     specs=[
         _spec(
             "sales",

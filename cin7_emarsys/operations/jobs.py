@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dagster import AssetSelection, DefaultScheduleStatus, ScheduleDefinition, define_asset_job
+from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, ScheduleDefinition, define_asset_job
 
 from cin7_emarsys.settings import Schedules, SettingsError, load_settings
 
@@ -38,14 +38,18 @@ _FULL = (*_NIGHTLY_FULL, "sale_headers")
 _FLOWS = ("contacts", "catalogue", "sales", "events")
 
 
+def _assets(*keys: str) -> AssetSelection:
+    return AssetSelection.assets(*(AssetKey.from_user_string(key) for key in keys))
+
+
 def _selection(job: str) -> AssetSelection:
     if job == "nightly":
         return AssetSelection.all()
-    exports = AssetSelection.keys(*_EXPORTS[job])
+    exports = _assets(*_EXPORTS[job])
     models: AssetSelection = exports.upstream() & AssetSelection.groups("warehouse_staging", "warehouse_mart")
     if job in ("stock", "products"):  # the history of a state belongs to the run that changes the state
-        models = models | AssetSelection.keys("mart/availability_events")
-    return AssetSelection.keys(*_READS[job]) | models | exports
+        models = models | _assets("mart/availability_events")
+    return _assets(*_READS[job]) | models | exports
 
 
 def run_config(job: str, *, full: bool = False, dry_run: bool = False, quiet: bool = False) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def run_config(job: str, *, full: bool = False, dry_run: bool = False, quiet: bo
         if job == "nightly"
         else tuple(key.split("/")[1] for key in _READS[job])
     )
-    ops: dict[str, Any] = {name: {"config": {"full": True}} for name in whole if name in reads}
+    ops: dict[str, Any] = {f"raw__{name}": {"config": {"full": True}} for name in whole if name in reads}
     if dry_run:
         exports = _FLOWS if job == "nightly" else tuple(key.split("/")[1] for key in _EXPORTS[job])
         ops |= {f"emarsys__{flow}": {"config": {"dry_run": True}} for flow in exports}

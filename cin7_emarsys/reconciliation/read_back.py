@@ -16,7 +16,8 @@ from duckdb import DuckDBPyConnection
 
 from cin7_emarsys import progress
 from cin7_emarsys.emarsys.client import BATCH, EMAIL_FIELD, OPT_IN_FIELD, Emarsys
-from cin7_emarsys.emarsys.projection import ensure_delivery_tables
+from cin7_emarsys.emarsys.ledger import Ledger
+from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing
 from cin7_emarsys.warehouse.resource import Warehouse
@@ -53,8 +54,12 @@ def read_contacts(settings: Settings, warehouse: Warehouse, *, everything: bool 
     ``everything`` asks for all of them; else only for those accepted since they were last read, and not for the contacts
     of others. Raises a `TransportError`; what was read before stays then.
     """
+    ledger = Ledger(settings.ledger_url)
+    try:
+        project(ledger, warehouse)
+    finally:
+        ledger.close()
     with warehouse.write() as connection:
-        ensure_delivery_tables(connection)
         connection.execute(_TABLE)
         known = _accepted(connection, everything)
     settings.paths.outbox.mkdir(parents=True, exist_ok=True)

@@ -64,9 +64,7 @@ def _spec(model: Model) -> AssetSpec:
     return AssetSpec(
         key_of(model.name),
         deps=[key_of(read) for read in sorted(model.depends) if not read.startswith("policy.")],
-        description=f"{model.meaning}\n\nOne row: {model.grain.removeprefix('one row per ').removeprefix('one row')}"
-        if model.grain.startswith("one row per ")
-        else model.meaning,
+        description=f"{model.meaning}\n\n{model.grain[0].upper()}{model.grain[1:]}.",
         group_name=model.schema if model.schema == "reconciliation" else f"warehouse_{model.schema}",
         owners=[_owner(model)],
         kinds={"duckdb", "sql"},

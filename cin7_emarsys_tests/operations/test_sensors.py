@@ -195,3 +195,18 @@ def test_without_settings_the_heart_still_beats(place: Place, monkeypatch: pytes
     monkeypatch.delenv("CIN7_ACCOUNT_ID")
     assert "settings cannot be read" in place.tick("heartbeat")
     assert paths().heartbeat.exists()
+
+
+@pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
+def test_the_sensors_know_the_whole_graph(place: Place, told: Endpoint) -> None:
+    from cin7_emarsys.definitions import defs
+
+    place.repository = defs.get_repository_def()
+    place.run(rows=3)  # of a check that the real graph does not have
+    place.freshness(FreshnessState.FAIL)
+    for each in ("state_alerts", "run_failures", "tick_watch", "heartbeat"):
+        place.tick(each)
+    (text,) = told.take()
+    assert "FAILED mart/ats is not up to date" in text
+    assert "for operations" in text
+    assert "adds_up" not in text

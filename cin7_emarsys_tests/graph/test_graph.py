@@ -1,0 +1,87 @@
+"""The graph as a stranger finds it: every asset described, owned and watched; a change of it is a diff somebody reads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from dagster import AssetKey, AssetSpec
+from syrupy.assertion import SnapshotAssertion
+
+from cin7_emarsys.definitions import defs
+from cin7_emarsys.operations.jobs import DESCRIPTIONS, run_config
+
+ENDS = {
+    "cin7/account",
+    *(f"emarsys/{end}" for end in ("contact_database", "product_catalogue", "sales_data", "external_events")),
+}
+
+
+def _specs() -> dict[str, AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_the_graph(snapshot: SnapshotAssertion) -> None:
+    repository = defs.get_repository_def()
+    repository.load_all_definitions()
+    graph = repository.asset_graph
+    assert {
+        "assets": {
+            key.to_user_string(): sorted(parent.to_user_string() for parent in graph.get(key).parent_keys)
+            for key in sorted(graph.get_all_asset_keys())
+        },
+        "checks": sorted(f"{key.asset_key.to_user_string()}: {key.name}" for key in graph.asset_check_keys),
+        "jobs": {
+            name: sorted(key.to_user_string() for key in defs.resolve_job_def(name).asset_layer.executable_asset_keys)
+            for name in DESCRIPTIONS
+        },
+        "schedules": sorted(schedule.name for schedule in repository.schedule_defs),
+        "sensors": sorted(sensor.name for sensor in repository.sensor_defs),
+    } == snapshot
+
+
+def test_every_asset_is_described_owned_grouped_and_watched() -> None:
+    for key, spec in _specs().items():
+        assert spec.description and len(spec.description) > 15, key
+        assert spec.owners, key
+        assert spec.group_name and spec.group_name != "default", key
+        assert spec.kinds, key
+        if key not in ENDS:
+            assert spec.freshness_policy, key
+
+
+def test_every_table_says_what_its_columns_mean() -> None:
+    for key, spec in _specs().items():
+        if key.startswith(("staging/", "mart/", "reconciliation/")):
+            columns = spec.metadata["dagster/column_schema"].columns
+            assert columns and all(column.description for column in columns), key
+
+
+def test_the_line_leads_from_vendor_to_vendor() -> None:
+    graph = defs.get_repository_def().asset_graph
+    above = {AssetKey(["emarsys", "product_catalogue"])}
+    while True:
+        more = above | {parent for key in above for parent in graph.get(key).parent_keys}
+        if more == above:
+            break
+        above = more
+    assert AssetKey(["cin7", "account"]) in above
+
+
+def test_run_configuration_fits_every_job() -> None:
+    from dagster import validate_run_config
+
+    for job in DESCRIPTIONS:
+        for full in (False, True):
+            for dry_run in (False, True):
+                config = run_config(job, full=full, dry_run=dry_run, quiet=True)
+                assert validate_run_config(defs.resolve_job_def(job), config) is not None
+
+
+def test_importing_the_definitions_opens_nothing_and_loads_no_heavy_room() -> None:
+    program = (
+        "import sys, cin7_emarsys.definitions\n"
+        "print([m for m in ('pandas', 'numpy', 'apprise', 'uvicorn', 'cin7_emarsys.sandbox.server') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
