@@ -250,7 +250,7 @@ def _sent_again(console: Console, warehouse: Warehouse, second: SyncOutcome) -> 
                 ("flow", "record", "outcome", "why"),
                 ((row["flow"], row["shown"], row["outcome"], row["why"]) for row in changes[:40]),
             ),
-            title=f"Sent the second time: {len(changes)} records that differ from what Emarsys acknowledged, and a new product "
+            title=f"Sent the second time: {len(changes)} records that differ from what Emarsys has, and a new product "
             f"file because {items} items changed",
             title_align="left",
         )

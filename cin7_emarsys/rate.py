@@ -109,7 +109,8 @@ class RateWindow:
         try:
             # Waiting for a slot keeps the lease alive: it may take as long as the lease lasts.
             connection.execute(
-                "update leases set at = ?, boot = ? where lane = ? and holder = ?", (now, self._boot, rank, self._holder)
+                "update leases set at = ?, boot = ? where lane = ? and holder = ?",
+                (now, self._boot, rank, self._holder),
             )
             wait = self._wait(connection, rank, now)
             permit = None

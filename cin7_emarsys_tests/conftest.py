@@ -47,9 +47,9 @@ def stop_sandbox(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def running_sandbox() -> Iterator[dict[str, str]]:
-    """A small sandbox; ends with the block, however that ends."""
-    process, environment = start_sandbox()
+def running_sandbox(*, history: Path | None = None) -> Iterator[dict[str, str]]:
+    """A small sandbox, or one that replays a history; ends with the block, however that ends."""
+    process, environment = start_sandbox(history=history)
     try:
         yield environment
     finally:

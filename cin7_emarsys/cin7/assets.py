@@ -94,6 +94,13 @@ def _figures(warehouse: Warehouse, table: str, loaded: Loaded, **more: Any) -> d
     }
 
 
+def _beside(warehouse: Warehouse, table: str) -> MaterializeResult[Any]:
+    """A table that is filled together with another one: its row count."""
+    with warehouse.read() as connection:
+        count = connection.execute(f"select count(*) from raw.{table}").fetchone()
+    return MaterializeResult(asset_key=["raw", table], metadata={"dagster/row_count": count[0] if count else 0})
+
+
 account = AssetSpec(
     ["cin7", "account"],
     group_name=GROUP,
@@ -142,7 +149,9 @@ def _list(table: str) -> AssetsDefinition:
     description, hours = _LISTS[table]
 
     @multi_asset(
-        name=f"raw__{table}", specs=[_spec(table, description, hours, ["cin7/account"])], op_tags={"dagster/priority": "8"}
+        name=f"raw__{table}",
+        specs=[_spec(table, description, hours, ["cin7/account"])],
+        op_tags={"dagster/priority": "8"},
     )
     def read(config: ReadConfig, settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
         loaded = settings.load()
@@ -159,19 +168,27 @@ def _list(table: str) -> AssetsDefinition:
     specs=[
         _spec(
             "sale_headers",
-            "Headers of all sales and credit notes: what changed, and which details have to be read.",
+            "Headers of all sales: what changed, and which details have to be read.",
             1,
             ["cin7/account"],
-        )
+        ),
+        _spec(
+            "credit_note_headers", "Headers of all credit notes, to find those of no listed sale.", 1, ["cin7/account"]
+        ),
     ],
     op_tags={"dagster/priority": "7"},
 )
-def sale_headers(config: ReadConfig, settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+def sale_headers(
+    config: ReadConfig, settings: SettingsResource, warehouse: Warehouse
+) -> Iterator[MaterializeResult[Any]]:
     loaded = settings.load()
     with Cin7(loaded) as cin7:
         scan = sales.scan_headers(cin7, warehouse, loaded.paths.landing, full=config.full)
     more = {"calls": scan.calls, "watermark": scan.at.isoformat(), "details_queued": scan.queued}
-    return MaterializeResult(metadata=_figures(warehouse, "sale_headers", scan.loaded, **more))
+    yield MaterializeResult(
+        asset_key=["raw", "sale_headers"], metadata=_figures(warehouse, "sale_headers", scan.loaded, **more)
+    )
+    yield _beside(warehouse, "credit_note_headers")
 
 
 @multi_asset(
@@ -202,13 +219,20 @@ def unallocated_sales(settings: SettingsResource, warehouse: Warehouse) -> Mater
             "A complete snapshot of stock, taken right after the sale headers, and whether it can be trusted.",
             1,
             ["raw/sale_headers", "raw/unallocated_sales"],
-        )
+        ),
+        _spec("snapshots", "Every snapshot taken: when, how many rows, trusted or why not.", 1, ["raw/sale_headers"]),
+        _spec(
+            "snapshot_untrusted_skus",
+            "SKUs whose rows in a snapshot cannot be trusted, and why.",
+            1,
+            ["raw/sale_headers"],
+        ),
     ],
     op_tags={"dagster/priority": "5"},
 )
 def availability_snapshot(
     context: AssetExecutionContext, settings: SettingsResource, warehouse: Warehouse
-) -> MaterializeResult[Any]:
+) -> Iterator[MaterializeResult[Any]]:
     loaded = settings.load()
     with Cin7(loaded) as cin7:
         taken = availability.take_snapshot(
@@ -216,7 +240,8 @@ def availability_snapshot(
         )
     if not taken.trusted:
         context.log.warning(f"the snapshot is not trusted, nothing changes: {taken.reason}")
-    return MaterializeResult(
+    yield MaterializeResult(
+        asset_key=["raw", "availability"],
         metadata={
             "dagster/row_count": taken.rows,
             "snapshot_id": taken.snapshot_id,
@@ -226,8 +251,10 @@ def availability_snapshot(
             "untrusted_skus": taken.untrusted_skus,
             "rejected": taken.rejected,
             "calls": taken.calls,
-        }
+        },
     )
+    yield _beside(warehouse, "snapshots")
+    yield _beside(warehouse, "snapshot_untrusted_skus")
 
 
 @multi_asset(
@@ -238,16 +265,18 @@ def availability_snapshot(
             "Sales with their lines, fulfilments, invoices and credit notes, read one by one from the queue.",
             2,
             ["raw/sale_headers", "raw/unallocated_sales"],
-        )
+        ),
+        _spec("credit_notes", "Credit notes that belong to no listed sale.", 2, ["raw/credit_note_headers"]),
     ],
     op_tags={"dagster/priority": "1"},
 )
-def sale_details(settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+def sale_details(settings: SettingsResource, warehouse: Warehouse) -> Iterator[MaterializeResult[Any]]:
     loaded = settings.load()
     with Cin7(loaded) as cin7:
         done = sales.read_details(cin7, warehouse, loaded.paths.landing)
     more = {"calls": done.calls, "left": done.left, "failed": done.failed}
-    return MaterializeResult(metadata=_figures(warehouse, "sales", done.loaded, **more))
+    yield MaterializeResult(asset_key=["raw", "sales"], metadata=_figures(warehouse, "sales", done.loaded, **more))
+    yield _beside(warehouse, "credit_notes")
 
 
 assets: list[AssetsDefinition | AssetSpec] = [

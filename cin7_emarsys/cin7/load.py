@@ -7,6 +7,7 @@ What belongs here: the tables of `raw`, the merge, rejected records, drift of th
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -87,6 +88,12 @@ def columns_of(table: str) -> dict[str, str]:
 
 def ensure_tables(connection: DuckDBPyConnection) -> None:
     """Makes the tables of `raw` that are not there yet."""
+    there = {
+        name
+        for (name,) in connection.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
+    }
+    if there >= {*TABLES, *re.findall(r"exists raw\.(\w+)", _OTHER_TABLES)}:
+        return
     for table in TABLES:
         listed = ", ".join(f'"{name}" {kind}' for name, kind in columns_of(table).items())
         connection.execute(f"create table if not exists raw.{table} ({listed})")

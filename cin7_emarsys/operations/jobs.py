@@ -22,8 +22,21 @@ DESCRIPTIONS: Mapping[str, str] = {
 }
 # What each cadence reads, and the exports it ends in; the models in between follow from the lineage.
 _READS: Mapping[str, Sequence[str]] = {
-    "stock": ("raw/sale_headers", "raw/unallocated_sales", "raw/availability"),
-    "orders": ("raw/sale_headers", "raw/unallocated_sales", "raw/sales"),
+    "stock": (
+        "raw/sale_headers",
+        "raw/credit_note_headers",
+        "raw/unallocated_sales",
+        "raw/availability",
+        "raw/snapshots",
+        "raw/snapshot_untrusted_skus",
+    ),
+    "orders": (
+        "raw/sale_headers",
+        "raw/credit_note_headers",
+        "raw/unallocated_sales",
+        "raw/sales",
+        "raw/credit_notes",
+    ),
     "customers": ("raw/customers",),
     "products": ("raw/products", "raw/product_families"),
 }

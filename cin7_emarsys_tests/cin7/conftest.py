@@ -15,7 +15,7 @@ from cin7_emarsys.cin7 import availability, extract, sales
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.settings import load_settings
 from cin7_emarsys.warehouse.resource import Warehouse
-from cin7_emarsys_tests.conftest import start_sandbox, stop_sandbox
+from cin7_emarsys_tests.conftest import PROJECT, start_sandbox, stop_sandbox
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Reader:
     landing: Path
     origin: str
 
-    def list(self, table: str, *, full: bool = False) -> extract.Read:
+    def read_list(self, table: str, *, full: bool = False) -> extract.Read:
         return extract.read_list(self.cin7, self.warehouse, self.landing, table, full=full)
 
     def account(self) -> extract.Read:
@@ -63,29 +63,36 @@ class Reader:
     # The sandbox's controls
 
     def faults(self, *specs: dict[str, object]) -> None:
-        httpx.put(f"{self.origin}/_sandbox/faults", json=list(specs)).raise_for_status()
+        _control.put(f"{self.origin}/_sandbox/faults", json=list(specs)).raise_for_status()
 
     def do(self, action: str, /, **parameters: object) -> dict[str, Any]:
-        answer = httpx.post(f"{self.origin}/_sandbox/merchant", json={"do": action, **parameters})
+        answer = _control.post(f"{self.origin}/_sandbox/merchant", json={"do": action, **parameters})
         assert answer.is_success, answer.text
         result: dict[str, Any] = answer.json()
         return result
 
     def advance(self, **duration: float) -> None:
         seconds = duration.get("minutes", 0) * 60 + duration.get("hours", 0) * 3600
-        httpx.post(f"{self.origin}/_sandbox/clock", json={"advance": seconds}).raise_for_status()
+        _control.post(f"{self.origin}/_sandbox/clock", json={"advance": seconds}).raise_for_status()
+
+    def fired(self) -> list[int]:
+        """How often each fault in force has fired."""
+        return [spec["fired"] for spec in _control.get(f"{self.origin}/_sandbox/faults").json()]
 
     def switches(self, **values: object) -> None:
-        httpx.post(f"{self.origin}/_sandbox/switches", json=values).raise_for_status()
+        _control.post(f"{self.origin}/_sandbox/switches", json=values).raise_for_status()
 
     def asked(self) -> list[dict[str, Any]]:
         """Every request the vendor has received, oldest first."""
-        answer = httpx.get(f"{self.origin}/_sandbox/requests", params={"limit": 100_000}).json()
+        answer = _control.get(f"{self.origin}/_sandbox/requests", params={"limit": 100_000}).json()
         rows: list[dict[str, Any]] = answer["requests"]
         return rows
 
 
+_control = httpx.Client(verify=False, timeout=30)
 Enter = Callable[[dict[str, str]], Path]
+# Waits are counted in windows, so a short one makes a throttle and a repetition short.
+_SHORT = {"CIN7_WINDOW_SECONDS": "0.2"}
 
 
 def _origin(environment: dict[str, str]) -> str:
@@ -96,20 +103,41 @@ def _origin(environment: dict[str, str]) -> str:
 @pytest.fixture
 def read(in_project: Enter) -> Iterator[Callable[[dict[str, str]], Reader]]:
     """A reader of a given sandbox, with a warehouse of its own."""
-    open_clients: list[Cin7] = []
+    readers: list[Reader] = []
 
     def enter(environment: dict[str, str]) -> Reader:
-        in_project(environment)
-        settings = load_settings()
-        shutil.rmtree(settings.paths.state, ignore_errors=True)
-        cin7 = Cin7(settings)
-        open_clients.append(cin7)
-        warehouse = Warehouse(database=str(settings.paths.warehouse))
-        return Reader(cin7, warehouse, settings.paths.landing, _origin(environment))
+        state = in_project({**environment, **_SHORT})
+        shutil.rmtree(state, ignore_errors=True)
+        readers.append(_reader(environment))
+        return readers[-1]
 
     yield enter
-    for cin7 in open_clients:
-        cin7.transport.close()
+    for opened in readers:
+        opened.cin7.transport.close()
+
+
+def _reader(environment: dict[str, str]) -> Reader:
+    settings = load_settings()
+    warehouse = Warehouse(database=str(settings.paths.warehouse))
+    return Reader(Cin7(settings), warehouse, settings.paths.landing, _origin(environment))
+
+
+@pytest.fixture(scope="module")
+def _shop(busy_vendor: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    folder = tmp_path_factory.mktemp("shop")
+    with pytest.MonkeyPatch.context() as patch:
+        own = {"WAREHOUSE": str(folder / "warehouse.duckdb"), "MERCHANT_TOML": str(PROJECT / "merchant.toml")}
+        for name, value in {**busy_vendor, **_SHORT, **own}.items():
+            patch.setenv(name, value)
+        opened = _reader(busy_vendor)
+    yield opened
+    opened.cin7.transport.close()
+
+
+@pytest.fixture
+def shop(_shop: Reader) -> Iterator[Reader]:
+    """Reads a sandbox whose merchant may be made to work, into one warehouse for all tests of a file."""
+    yield from _without_faults(_shop)
 
 
 @pytest.fixture(scope="session")

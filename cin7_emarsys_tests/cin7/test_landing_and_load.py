@@ -62,7 +62,9 @@ def test_a_load_counts_what_it_did(room: Room) -> None:
     assert room.load("products", [_product(n) for n in range(5)]) == Loaded(unchanged=5)
     changed = [_product(0, PriceTier1=11), _product(1), _product(9), {"ID": "ID-2"}]
     assert room.load("products", changed) == Loaded(inserted=1, updated=1, unchanged=1, rejected=1)
-    assert room.query("select ID, SKU, PriceTier1::varchar from raw.products where ID <= 'id-2' and ID <> 'id-1' order by 1") == [
+    assert room.query(
+        "select ID, SKU, PriceTier1::varchar from raw.products where ID <= 'id-2' and ID <> 'id-1' order by 1"
+    ) == [
         ("id-0", "SKU-0", "11.0000"),
         ("id-2", "SKU-2", "10.5000"),
     ]
@@ -255,7 +257,9 @@ def test_nested_records_arrive_typed(room: Room) -> None:
                     st.floats(), st.integers(), st.decimals(-(10**12), 10**12, allow_nan=False).map(str)
                 ),
                 "LastModifiedOn": st.one_of(st.text(max_size=8), st.datetimes().map(datetime.isoformat)),
-                "Attachments": st.one_of(st.none(), st.text(max_size=3), st.lists(st.dictionaries(st.text(), st.none()))),
+                "Attachments": st.one_of(
+                    st.none(), st.text(max_size=3), st.lists(st.dictionaries(st.text(), st.none()))
+                ),
                 "AdditionalAttribute1": st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=3)),
             },
         ),

@@ -41,149 +41,149 @@ def test_two_phases_and_nothing_twice(reader: Reader) -> None:
     assert reader.headers(full=True).queued == 0
 
 
-def test_a_sale_is_read_again_only_if_it_was_changed(merchant: Reader) -> None:
-    _caught_up(merchant)
-    before = len(merchant.asked())
-    merchant.do("touch", count=3)  # a bulk job stamps them and changes nothing else
-    scan = merchant.headers()
+def test_a_sale_is_read_again_only_if_it_was_changed(shop: Reader) -> None:
+    _caught_up(shop)
+    before = len(shop.asked())
+    shop.do("touch", count=3)  # a bulk job stamps them and changes nothing else
+    scan = shop.headers()
     assert (scan.loaded.updated, scan.queued) == (3, 3)
-    assert merchant.details().loaded.inserted == 0
-    assert len(_details_asked(merchant, before)) == 3
-    merchant.advance(hours=1)
-    merchant.headers()
-    assert merchant.details().calls == 0
+    assert shop.details().loaded.inserted == 0
+    assert len(_details_asked(shop, before)) == 3
+    shop.advance(hours=1)
+    shop.headers()
+    assert shop.details().calls == 0
 
 
-def test_a_sale_after_the_baseline_is_no_history(merchant: Reader) -> None:
-    _caught_up(merchant)
-    made = merchant.do("order")
-    merchant.headers()
-    assert merchant.query("select first_scan, kind from raw.sale_queue") == [(False, "sale")]
-    assert merchant.query("select _in_first_scan from raw.sale_headers where SaleID = ?", made["sale_id"]) != [(True,)]
-    merchant.details()
-    assert merchant.query("select count(*) from raw.sales where ID = ?", made["sale_id"]) == [(1,)]
+def test_a_sale_after_the_baseline_is_no_history(shop: Reader) -> None:
+    _caught_up(shop)
+    made = shop.do("order")
+    shop.headers()
+    assert shop.query("select first_scan, kind from raw.sale_queue") == [(False, "sale")]
+    assert shop.query("select _in_first_scan from raw.sale_headers where SaleID = ?", made["sale_id"]) != [(True,)]
+    shop.details()
+    assert shop.query("select count(*) from raw.sales where ID = ?", made["sale_id"]) == [(1,)]
 
 
-def test_unallocated_sales_come_first_and_alone(merchant: Reader) -> None:
-    _caught_up(merchant)
-    merchant.do("order")
-    unallocated = merchant.do("order", allocate=False)["sale_id"]
-    before = len(merchant.asked())
-    merchant.headers()
-    done = merchant.details(only_unallocated=True)
+def test_unallocated_sales_come_first_and_alone(shop: Reader) -> None:
+    _caught_up(shop)
+    shop.do("order")
+    unallocated = shop.do("order", allocate=False)["sale_id"]
+    before = len(shop.asked())
+    shop.headers()
+    done = shop.details(only_unallocated=True)
     assert (done.calls, done.left) == (1, 0)
-    assert _details_asked(merchant, before) == [unallocated]
-    assert merchant.query('select "Order".Status from raw.sales where ID = ?', unallocated) == [("AUTH_NO_ALLOC",)]
-    assert merchant.query("select count(*) from raw.sale_queue") == [(1,)]
+    assert _details_asked(shop, before) == [unallocated]
+    assert shop.query('select "Order".Status from raw.sales where ID = ?', unallocated) == [("AUTH_NO_ALLOC",)]
+    assert shop.query("select count(*) from raw.sale_queue") == [(1,)]
     # What was unallocated is urgent once more when it is allocated.
-    merchant.do("allocate", sale_id=unallocated)
-    merchant.headers()
-    assert merchant.details(only_unallocated=True).calls == 1
-    assert merchant.query('select "Order".Status from raw.sales where ID = ?', unallocated) == [("AUTHORISED",)]
+    shop.do("allocate", sale_id=unallocated)
+    shop.headers()
+    assert shop.details(only_unallocated=True).calls == 1
+    assert shop.query('select "Order".Status from raw.sales where ID = ?', unallocated) == [("AUTHORISED",)]
 
 
-def test_a_credit_note_that_stands_alone(merchant: Reader) -> None:
-    _caught_up(merchant)
-    made = merchant.do("credit_note")
-    merchant.headers()
-    assert merchant.query("select sale_id, kind, first_scan from raw.sale_queue") == [
+def test_a_credit_note_that_stands_alone(shop: Reader) -> None:
+    _caught_up(shop)
+    made = shop.do("credit_note")
+    shop.headers()
+    assert shop.query("select sale_id, kind, first_scan from raw.sale_queue") == [
         (made["sale_id"], "credit_note", False)
     ]
-    assert merchant.details().loaded.inserted == 1
-    assert merchant.query(
+    assert shop.details().loaded.inserted == 1
+    assert shop.query(
         "select _source, CreditNotes[1].CreditNoteNumber from raw.credit_notes where SaleID = ?", made["sale_id"]
     ) == [("sale/creditnote", made["credit_note_number"])]
-    merchant.headers()
-    assert merchant.details().calls == 0
+    shop.headers()
+    assert shop.details().calls == 0
 
 
-def test_a_voided_sale_leaves_the_queue(merchant: Reader) -> None:
-    _caught_up(merchant)
-    made = merchant.do("order")
-    merchant.headers()
-    merchant.do("void", sale_id=made["sale_id"])
-    assert merchant.headers().queued == 0
+def test_a_voided_sale_leaves_the_queue(shop: Reader) -> None:
+    _caught_up(shop)
+    made = shop.do("order")
+    shop.headers()
+    shop.do("void", sale_id=made["sale_id"])
+    assert shop.headers().queued == 0
 
 
-def test_a_refused_sale_stays_with_the_reason_and_the_others_go_on(merchant: Reader) -> None:
-    _caught_up(merchant)
-    made = [merchant.do("order")["sale_id"] for _ in range(4)]
-    merchant.faults(
+def test_a_refused_sale_stays_with_the_reason_and_the_others_go_on(shop: Reader) -> None:
+    _caught_up(shop)
+    made = [shop.do("order")["sale_id"] for _ in range(4)]
+    shop.faults(
         {"name": "error-200", "service": "cin7", "path": f"/sale?ID={made[1]}"},
         {"name": "html-200", "service": "cin7", "path": f"/sale?ID={made[2]}"},
     )
-    merchant.headers()
+    shop.headers()
     for attempt in (1, 2):
-        done = merchant.details()
+        done = shop.details()
         assert (done.left, done.failed) == (2, 2)
-        queue = merchant.query("select sale_id, attempts, last_error from raw.sale_queue order by last_error")
+        queue = shop.query("select sale_id, attempts, last_error from raw.sale_queue order by last_error")
         assert {(sale, tries) for sale, tries, _ in queue} == {(made[1], attempt), (made[2], attempt)}
         assert "ErrorCode" in queue[0][2] or "error 500" in queue[0][2]
         assert "not JSON" in queue[1][2]
-    assert merchant.query("select count(*) from raw.sales where list_contains(?, ID)", made) == [(2,)]
-    merchant.faults()
-    done = merchant.details()
+    assert shop.query("select count(*) from raw.sales where list_contains(?, ID)", made) == [(2,)]
+    shop.faults()
+    done = shop.details()
     assert (done.left, done.failed, done.loaded.inserted) == (0, 0, 2)
 
 
-def test_a_sale_that_was_refused_often_is_read_once_it_can_be(merchant: Reader) -> None:
-    _caught_up(merchant)
-    made = merchant.do("order")["sale_id"]
-    merchant.headers()
-    with merchant.warehouse.write() as connection:
+def test_a_sale_that_was_refused_often_is_read_once_it_can_be(shop: Reader) -> None:
+    _caught_up(shop)
+    made = shop.do("order")["sale_id"]
+    shop.headers()
+    with shop.warehouse.write() as connection:
         connection.execute("update raw.sale_queue set attempts = 40, last_error = 'refused'")
-    assert merchant.details().left == 0
-    assert merchant.query("select count(*) from raw.sales where ID = ?", made) == [(1,)]
+    assert shop.details().left == 0
+    assert shop.query("select count(*) from raw.sales where ID = ?", made) == [(1,)]
 
 
-def test_a_sale_that_cannot_be_used_is_refused_alone(merchant: Reader) -> None:
-    _caught_up(merchant)
-    good, bad = (merchant.do("order")["sale_id"] for _ in range(2))
-    merchant.do("invoice", sale_id=bad)
-    merchant.headers()
-    merchant.do("corrupt", entity="sale", key=bad, what="absurd-number")
-    done = merchant.details()
+def test_a_sale_that_cannot_be_used_is_refused_alone(shop: Reader) -> None:
+    _caught_up(shop)
+    good, bad = (shop.do("order")["sale_id"] for _ in range(2))
+    shop.do("invoice", sale_id=bad)
+    shop.headers()
+    shop.do("corrupt", entity="sale", key=bad, what="absurd-number")
+    done = shop.details()
     assert (done.left, done.failed, done.loaded.rejected) == (1, 1, 1)
-    assert merchant.query("select count(*) from raw.sales where ID = ?", good) == [(1,)]
-    assert merchant.query("select key, reason from raw.rejected where entity = 'sales'") == [
+    assert shop.query("select count(*) from raw.sales where ID = ?", good) == [(1,)]
+    assert shop.query("select key, reason from raw.rejected where entity = 'sales'") == [
         (bad, "CurrencyRate is an absurd number")
     ]
-    merchant.do("heal")
-    merchant.headers()
-    assert merchant.details().left == 0
-    assert merchant.query("select count(*) from raw.rejected where entity = 'sales'") == [(0,)]
+    shop.do("heal")
+    shop.headers()
+    assert shop.details().left == 0
+    assert shop.query("select count(*) from raw.rejected where entity = 'sales'") == [(0,)]
 
 
-def test_trouble_with_every_sale_ends_the_reading_and_keeps_what_was_read(merchant: Reader) -> None:
-    _caught_up(merchant)
-    made = [merchant.do("order")["sale_id"] for _ in range(6)]
-    merchant.headers()
-    merchant.faults({"name": "server-error", "service": "cin7", "path": "/sale?", "nth": 3, "times": 10_000})
+def test_trouble_with_every_sale_ends_the_reading_and_keeps_what_was_read(shop: Reader) -> None:
+    _caught_up(shop)
+    made = [shop.do("order")["sale_id"] for _ in range(6)]
+    shop.headers()
+    shop.faults({"name": "server-error", "service": "cin7", "path": "/sale?", "nth": 3, "times": 10_000})
     with pytest.raises(Transient):
-        merchant.details()
-    read = merchant.query("select count(*) from raw.sales where list_contains(?, ID)", made)[0][0]
-    assert merchant.query("select count(*) from raw.sale_queue") == [(6 - read,)]
-    merchant.faults()
-    assert merchant.details().left == 0
-    assert merchant.query("select count(*) from raw.sales where list_contains(?, ID)", made) == [(6,)]
+        shop.details()
+    read = shop.query("select count(*) from raw.sales where list_contains(?, ID)", made)[0][0]
+    assert shop.query("select count(*) from raw.sale_queue") == [(6 - read,)]
+    shop.faults()
+    assert shop.details().left == 0
+    assert shop.query("select count(*) from raw.sales where list_contains(?, ID)", made) == [(6,)]
 
 
-def test_refused_credentials_are_not_about_one_sale(merchant: Reader) -> None:
-    _caught_up(merchant)
-    merchant.do("order")
-    merchant.headers()
-    merchant.faults({"name": "auth-expired", "service": "cin7", "path": "/sale?"})
+def test_refused_credentials_are_not_about_one_sale(shop: Reader) -> None:
+    _caught_up(shop)
+    shop.do("order")
+    shop.headers()
+    shop.faults({"name": "auth-expired", "service": "cin7", "path": "/sale?"})
     with pytest.raises(AuthFailed):
-        merchant.details()
-    assert merchant.query("select attempts, last_error from raw.sale_queue") == [(0, None)]
+        shop.details()
+    assert shop.query("select attempts, last_error from raw.sale_queue") == [(0, None)]
 
 
 @pytest.mark.parametrize("fault", ["reset-before", "truncated", "server-error", "throttle-429"])
-def test_a_fault_now_and_then_loses_no_sale(fault: str, merchant: Reader) -> None:
-    _caught_up(merchant)
-    made = [merchant.do("order")["sale_id"] for _ in range(5)]
-    merchant.headers()
-    merchant.faults({"name": fault, "service": "cin7", "path": "/sale?", "nth": 2, "times": 1})
-    done = merchant.details()
+def test_a_fault_now_and_then_loses_no_sale(fault: str, shop: Reader) -> None:
+    _caught_up(shop)
+    made = [shop.do("order")["sale_id"] for _ in range(5)]
+    shop.headers()
+    shop.faults({"name": fault, "service": "cin7", "path": "/sale?", "nth": 2, "times": 1})
+    done = shop.details()
     assert (done.left, done.failed) == (0, 0)
-    assert merchant.query("select count(*) from raw.sales where list_contains(?, ID)", made) == [(5,)]
+    assert shop.query("select count(*) from raw.sales where list_contains(?, ID)", made) == [(5,)]

@@ -33,8 +33,12 @@ def back(email: str, found: bool = True, ours: bool = True, **more: Any) -> Row:
 
 
 def orphans(world: World, what: str, missing_at: str) -> set[tuple[str, str, bool]]:
-    key = "sku" if what == "skus" else "person"
-    return set(world.rows(f"reconciliation.orphan_{what} where missing_at = '{missing_at}'", key, "cause", "expected"))
+    """Key, cause and whether it is expected."""
+    table, key = {
+        "skus": ("reconciliation.orphan_skus", "sku"),
+        "customers": ("reconciliation.orphan_customers", "person"),
+    }[what]
+    return set(world.rows(f"{table} where missing_at = '{missing_at}'", key, "cause", "expected"))
 
 
 def offending(world: World, check: str) -> gates.Gate:
@@ -46,9 +50,10 @@ def offending(world: World, check: str) -> gates.Gate:
 
 def test_skus_that_emarsys_lacks() -> None:
     world = World()
+    special: dict[str, Row] = {"OLD": {"Status": "Deprecated"}, "PART": {"Sellable": False}}
     for sku in ("TOLD", "LATE", "LOST", "OLD", "PART", "FETCHED"):
         later: Row = {"LastModifiedOn": "2026-11-24 10:30:00" if sku == "LATE" else "2026-11-20"}
-        more: Row = {"OLD": {"Status": "Deprecated"}, "PART": {"Sellable": False}}.get(sku, {})
+        more: Row = special.get(sku, {})
         world.product(sku, **later, **more)
     world.product("", ID="P-nameless", SKU=None)
     world.snapshot("s1", T0, [{"sku": sku, "on_hand": 5} for sku in ("TOLD", "LATE", "LOST", "FETCHED")])

@@ -40,9 +40,8 @@ def run(warehouse: Warehouse, selection: AssetSelection | None = None, *, good: 
 
 def test_a_run_builds_and_checks_everything(warehouse: Warehouse) -> None:
     result = run(warehouse)
-    assert {".".join(event.asset_key.path) for event in result.get_asset_materialization_events()} == set(
-        factory.models()
-    )
+    ours = {name for name, model in factory.models().items() if model.schema in ("staging", "mart")}
+    assert {".".join(event.asset_key.path) for event in result.get_asset_materialization_events()} == ours
     failed = {check.check_name: check for check in result.get_asset_check_evaluations() if not check.passed}
     assert set(failed) == {"no_price", "locations_exist"}
     metadata = failed["no_price"].metadata

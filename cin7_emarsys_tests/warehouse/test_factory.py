@@ -90,7 +90,7 @@ def test_missing_tables_of_other_rooms_stand_in_empty_and_are_gone_again() -> No
     with duckdb.connect(":memory:") as connection:
         factory.build(connection, World().merchant)
         schemas = {row[0] for row in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()}
-    assert schemas == {"mart", "policy", "staging"}
+    assert schemas == {"mart", "policy", "reconciliation", "staging"}
 
 
 def test_an_unknown_model_is_refused() -> None:
@@ -99,5 +99,6 @@ def test_an_unknown_model_is_refused() -> None:
 
 
 def test_every_model_is_tested_by_name() -> None:
-    texts = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py") if file.name != __name__)
+    rooms = (Path(__file__).parent, Path(__file__).parent.parent / "reconciliation")
+    texts = "".join(file.read_text() for room in rooms for file in room.glob("test_*.py") if file.name != __name__)
     assert [name for name in factory.models() if name not in texts] == []

@@ -1,0 +1,50 @@
+"""Commands as a person meets them before anything is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cin7_emarsys.cli import app
+
+Enter = Callable[[dict[str, str]], Path]
+
+
+@pytest.mark.parametrize(
+    "command", ["sandbox", "demo", "setup", "serve", "doctor", "sync", "explain", "customer", "ledger"]
+)
+def test_help_teaches(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"])
+    assert shown.exit_code == 0
+    assert len(shown.output) > 200
+
+
+def test_without_settings_a_command_cannot_run_and_says_what_is_missing(in_project: Enter) -> None:
+    in_project({})
+    shown = CliRunner().invoke(app, ["sync", "nightly"])
+    assert shown.exit_code == 2
+    assert "CIN7_APPLICATION_KEY is missing" in shown.output
+
+
+def test_doctor_names_what_is_wrong_and_does_not_stop_there(in_project: Enter) -> None:
+    in_project({})
+    shown = CliRunner().invoke(app, ["doctor"])
+    assert shown.exit_code == 1
+    assert "EMARSYS_CLIENT_ID is missing" in " ".join(shown.output.split())
+
+
+def test_before_the_first_sync_there_is_nothing_to_explain(in_project: Enter) -> None:
+    in_project({})
+    shown = CliRunner().invoke(app, ["explain", "ANY"])
+    assert shown.exit_code == 2
+    assert "sync nightly" in shown.output
+
+
+def test_a_release_needs_a_reason(in_project: Enter, sandbox: dict[str, str]) -> None:
+    in_project(sandbox)
+    shown = CliRunner().invoke(app, ["sync", "stock", "--release", "H1"])
+    assert shown.exit_code == 2
+    assert "--reason" in shown.output

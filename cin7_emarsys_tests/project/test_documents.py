@@ -1,0 +1,60 @@
+"""The documents say what the program does: every command, setting and job, and the other way round."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import typer.main
+
+from cin7_emarsys.cli import app
+from cin7_emarsys.operations.jobs import DESCRIPTIONS
+from cin7_emarsys.settings import Merchant, load_merchant
+from cin7_emarsys_tests.conftest import PROJECT
+
+
+def _text(name: str) -> str:
+    return (PROJECT / name).read_text()
+
+
+def test_every_command_and_option_is_documented() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    documented = set(re.findall(r"^\| `([a-z-]+)[ `]", _text("docs/commands.md"), re.MULTILINE))
+    assert set(commands) <= documented
+    for name, command in commands.items():
+        assert command.help, name
+        for parameter in command.params:
+            shown = getattr(parameter, "hidden", False) or parameter.param_type_name == "argument"
+            assert shown or getattr(parameter, "help", None), (name, parameter.name)
+
+
+def test_every_job_is_documented() -> None:
+    documented = set(re.findall(r"^\| `([a-z]+)` \|", _text("docs/commands.md"), re.MULTILINE))
+    assert set(DESCRIPTIONS) <= documented
+
+
+def test_every_variable_stands_in_the_example_and_the_other_way_round() -> None:
+    from cin7_emarsys import settings
+
+    known = set(settings._EXAMPLES)
+    listed = set(re.findall(r"^([A-Z_0-9]+)=", _text(".env.example"), re.MULTILINE))
+    assert listed <= known
+    assert known - listed == {"CIN7_WINDOW_SECONDS", "EMARSYS_WINDOW_SECONDS"}, "for sandboxes only"
+
+
+def test_the_example_policy_is_valid_and_names_every_section() -> None:
+    load_merchant(PROJECT / "merchant.toml")
+    written = tomllib.loads(_text("merchant.toml"))
+    text = _text("merchant.toml")
+    for name in Merchant.model_fields:
+        assert name in written or name in text, name
+
+
+def test_the_readme_names_the_two_commands_that_need_nothing_else() -> None:
+    readme = _text("README.md")
+    assert "make demo" in readme and "make test" in readme
+
+
+def test_no_committed_text_names_an_index_or_a_path_of_a_machine() -> None:
+    for name in ("requirements.lock", "pyproject.toml", "Makefile", "README.md", "dagster.yaml"):
+        assert not re.search(r"--(extra-)?index-url|file://|/home/|/root/", _text(name)), name
