@@ -78,9 +78,13 @@ def _spec(model: Model) -> AssetSpec:
     )
 
 
+def _of(schema: str) -> list[Model]:
+    return [model for model in models().values() if model.schema == schema]
+
+
 def schema_assets(schema: str) -> AssetsDefinition:
     """One multi-asset with all models of a schema, built in one transaction."""
-    chosen = [model for model in models().values() if model.schema == schema]
+    chosen = _of(schema)
 
     @multi_asset(name=f"warehouse_{schema}", specs=[_spec(model) for model in chosen], can_subset=True)
     def build_schema(
@@ -160,5 +164,5 @@ assets: list[AssetsDefinition] = [schema_assets("staging"), schema_assets("mart"
 checks: list[AssetChecksDefinition] = [
     checks_of("warehouse_gates", [condition for condition in gates.conditions() if condition.blocking]),
     checks_of("warehouse_checks", [condition for condition in gates.conditions() if not condition.blocking]),
-    checks_of("warehouse_unique_keys", [gates.unique_key(model) for model in models().values()]),
+    *(checks_of(f"{schema}_unique_keys", [gates.unique_keys(_of(schema))]) for schema in ("staging", "mart")),
 ]

@@ -122,16 +122,27 @@ def offending(connection: DuckDBPyConnection, flow: str) -> list[Gate]:
     return [gate for gate in asked if gate.rows]
 
 
-def unique_key(model: Model) -> Condition:
-    """The condition that each key of a model stands for one row (of a history: one open row)."""
-    key = ", ".join(f'"{name}"' for name in model.key)
-    open_rows = " where valid_to is null" if model.materialize == "history" else ""
+def unique_keys(models: Sequence[Model]) -> Condition:
+    """The condition that each key of these models stands for one row (of a history: one open row).
+
+    One condition for a whole schema: a check of its own for each table would cost more than building the tables.
+    """
+
+    def doubled(model: Model) -> str:
+        key = ", ".join(f'"{name}"' for name in model.key)
+        shown = " || ' · ' || ".join(f"coalesce(\"{name}\"::varchar, '–')" for name in model.key)
+        open_rows = " where valid_to is null" if model.materialize == "history" else ""
+        return (
+            f"select '{model.name}' as model, {shown} as key, count(*) as rows "
+            f"from {model.name}{open_rows} group by {key} having count(*) > 1"
+        )
+
     return Condition(
-        name="unique_key",
-        file=model.file,
-        sql=f"select {key}, count(*) as rows from {model.name}{open_rows} group by all having count(*) > 1",
-        title=f"{{rows}} keys ({', '.join(model.key)}) stand for more than one row",
-        assets=(model.name,),
+        name="unique_keys",
+        file=f"{models[0].schema}/*.sql",
+        sql=" union all ".join(map(doubled, models)),
+        title="{rows} keys stand for more than one row",
+        assets=(models[-1].name,),
         next_step="Look at these keys in Cin7: the same record came twice in a way that was not expected.",
         guards=(),
         severity="error",

@@ -227,7 +227,7 @@ def test_the_row_of_an_item() -> None:
     row = shop.snapshot("n0", at(0), [{"sku": "A/1 b", "on_hand": 7}]).build().one("mart.catalogue")
     digest = row.pop("payload_hash")
     assert row == {
-        "product_id": "p-a/1 b", "item": "A/1 b", "title": "The A/1 b", "image": None, "available": True,
+        "product_id": "p-a/1 b", "item": "A/1 b", "title": "The A/1 b", "available": True, "image": "https://shop.example.com/no-image.png",
         "link": "https://shop.example.com/p?sku=A%2F1%20b", "category": "Home > Tea/Cups", "price": 4.5, "msrp": None,
         "brand": "Acme", "description": "Fine", "group_id": None, "c_stock": 7, "c_low_stock": 7,
         "c_stock_state": "in_stock", "held_reason": None,
