@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cin7_emarsys.cli import app
+from cin7_emarsys_tests.conftest import PROJECT
 
 Enter = Callable[[dict[str, str]], Path]
 
@@ -48,3 +54,25 @@ def test_a_release_needs_a_reason(in_project: Enter, sandbox: dict[str, str]) ->
     shown = CliRunner().invoke(app, ["sync", "stock", "--release", "H1"])
     assert shown.exit_code == 2
     assert "--reason" in shown.output
+
+
+def test_two_shells_on_a_fresh_clone_find_each_other(tmp_path: Path) -> None:
+    """A sandbox started by hand leaves its address where the next command looks, and takes it away again."""
+    shutil.copy(PROJECT / "merchant.toml", tmp_path)
+    shutil.copy(PROJECT / "dagster.yaml", tmp_path)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("CIN7_", "EMARSYS_", "FEED_"))}
+    for name in ("WAREHOUSE", "LEDGER", "MERCHANT_TOML", "DAGSTER_HOME"):
+        clean.pop(name, None)
+    program = [sys.executable, "-W", "ignore", "-m", "cin7_emarsys.cli"]
+    command = [*program, "sandbox", "--limits", "fast", "--cin7-port", "0", "--emarsys-port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, env=clean, stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None
+        while not (tmp_path / "var" / "sandbox.env").exists():
+            assert shell.poll() is None
+            time.sleep(0.05)
+        done = subprocess.run([*program, "sync", "customers"], cwd=tmp_path, env=clean, capture_output=True, text=True)
+        shell.terminate()
+        shell.communicate()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "customers" in done.stdout
+    assert not (tmp_path / "var" / "sandbox.env").exists()
