@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -137,7 +137,11 @@ class Answer:
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON, whatever its content type says. Raises `NotJson`."""
+        """The body as JSON, whatever its content type says; read once. Raises `NotJson`."""
+        return self._json
+
+    @cached_property
+    def _json(self) -> Any:
         try:
             content = jsonlib.loads(self.content)
             return _whole(content) if _HALF.search(self.content) else content

@@ -127,9 +127,11 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
         stored = [name for name in columns_of(table) if name not in ("_extract_id", "_loaded_at", "_missing_since")]
         partition = ", ".join(f'"{name}"' for name in model.key_fields)
         taken = {name: kind for name, kind in own.items() if name != "_missing_since"}
+        connection.execute(f"create or replace temp table incoming as select * from {read_landed(folder, model, taken)}")
+        # Rare, and a window over all the payloads costs more memory than the table: so only where it is needed.
         connection.execute(
-            f"create or replace temp table incoming as select * from {read_landed(folder, model, taken)} "
-            f"qualify row_number() over (partition by {partition} order by _line desc) = 1"
+            f"delete from incoming where _line in (select _line from (select _line, row_number() over "
+            f"(partition by {partition} order by _line desc) as place from incoming) where place > 1)"
         )
         conflicts = manifest.get("conflicts", [])
         refused = _refused_keys(folder, conflicts)

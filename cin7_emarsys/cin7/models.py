@@ -27,9 +27,10 @@ def _blank(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    value = _blank(value)
+    if value is None:
+        return None
     if isinstance(value, str):
-        return value.strip()
+        return value.strip() or None
     if isinstance(value, bool):
         raise ValueError("should be text")
     return str(value) if isinstance(value, int | float | Decimal) else value
@@ -41,6 +42,8 @@ def _guid(value: object) -> object:
 
 
 def _decimal(value: object) -> object:
+    if type(value) is int and -1_000_000 < value < 1_000_000:  # by far the most frequent
+        return Decimal(value)
     value = _blank(value)
     if value is None:
         return None
