@@ -25,6 +25,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 from cin7_emarsys import progress, views
+from cin7_emarsys.emarsys.ledger import Ledger
+from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.setup import prepare
 from cin7_emarsys.operations import explain
 from cin7_emarsys.operations.sync import SyncOutcome, sync
@@ -87,6 +89,9 @@ def _acts(console: Console, settings: Settings, judge: _Judge) -> int:
         if not second.ok:
             return 1
         _pull(console, judge, address)
+        ledger = Ledger(settings.ledger_url)
+        project(ledger, warehouse)  # what Emarsys has just collected
+        ledger.close()
 
         console.print(Rule("4 · What happened"))
         _calls(console, settings, _requests(judge, "CIN7"), calls)

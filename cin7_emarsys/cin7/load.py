@@ -127,7 +127,9 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
         stored = [name for name in columns_of(table) if name not in ("_extract_id", "_loaded_at", "_missing_since")]
         partition = ", ".join(f'"{name}"' for name in model.key_fields)
         taken = {name: kind for name, kind in own.items() if name != "_missing_since"}
-        connection.execute(f"create or replace temp table incoming as select * from {read_landed(folder, model, taken)}")
+        connection.execute(
+            f"create or replace temp table incoming as select * from {read_landed(folder, model, taken)}"
+        )
         # Rare, and a window over all the payloads costs more memory than the table: so only where it is needed.
         connection.execute(
             f"delete from incoming where _line in (select _line from (select _line, row_number() over "

@@ -19,9 +19,9 @@ from typing import Any
 
 import fsspec
 
-from cin7_emarsys import progress
+from cin7_emarsys import locks, progress
 from cin7_emarsys.emarsys import payloads
-from cin7_emarsys.emarsys.delivery import Delivery, Report, flow_lock
+from cin7_emarsys.emarsys.delivery import Delivery, Report
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import gates
@@ -43,7 +43,7 @@ def publish(delivery: Delivery) -> Report:
     """
     started = time.perf_counter()
     settings, report, ledger, warehouse = delivery.settings, delivery.report, delivery.ledger, delivery.warehouse
-    with flow_lock(settings.paths.locks, delivery.flow):
+    with locks.held(settings.paths.locks, f"flow-{delivery.flow}"):
         folder = publish_folder(settings)
         filesystem, root = fsspec.core.url_to_fs(folder)
         target = f"{root.rstrip('/')}/{settings.merchant.catalogue.filename}"

@@ -8,7 +8,6 @@ The warehouse is read into an outbox file and closed before the first call; whil
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import time
@@ -22,7 +21,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys import progress
+from cin7_emarsys import locks, progress
 from cin7_emarsys.emarsys import answers, crash, payloads
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.client import BATCH, EMAIL_FIELD, OPT_IN_FIELD, Connecting, Emarsys
@@ -114,7 +113,7 @@ class Delivery:
     def open(self) -> Iterator[Emarsys]:
         """Holds the flow's lock, settles open intents, brings the projection up to date before and after."""
         started = time.perf_counter()
-        with flow_lock(self.settings.paths.locks, self.flow), Emarsys(self.settings) as emarsys:
+        with locks.held(self.settings.paths.locks, f"flow-{self.flow}"), Emarsys(self.settings) as emarsys:
             self._recover(emarsys)
             project(self.ledger, self.warehouse)
             try:
@@ -545,21 +544,3 @@ def _named(connection: DuckDBPyConnection, query: str, parameters: Mapping[str, 
     cursor = connection.execute(sql, asked or None)
     row = cursor.fetchone() or ()
     return {column[0]: int(value) for column, value in zip(cursor.description or [], row, strict=False)}
-
-
-@contextmanager
-def flow_lock(folder: Path, flow: str) -> Iterator[None]:
-    """One process at a time delivers a flow, whichever job it runs; the lock ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"flow-{flow}.lock").open("w") as lock:
-        waited = 0
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                waited += 1
-                if waited % 20 == 0:
-                    progress.report(f"waiting for another run that delivers {flow}", waited // 4, None)
-                time.sleep(0.25)
-        yield

@@ -1,15 +1,13 @@
 """Runs and processes: one run of a job at a time however it was started, and the clearing up after a process that died.
 
-What belongs here: the lock of a job, the tags by which a run's process is known, the healing of dead runs. What does not:
-what a job does (``jobs.py``).
+What belongs here: when the lock of a job is taken, the tags by which a run's process is known, the healing of dead runs.
+What does not: what a job does (``jobs.py``).
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 
 from dagster import DagsterInstance, DagsterRunStatus, InitResourceContext, RunsFilter
 
-from cin7_emarsys import progress
+from cin7_emarsys import locks
 from cin7_emarsys.settings import Settings, SettingsResource, load_settings
 
 HOST_TAG, PID_TAG, STARTED_TAG = "cin7_emarsys/host", "cin7_emarsys/pid", "cin7_emarsys/process_started"
@@ -25,30 +23,6 @@ HOST_TAG, PID_TAG, STARTED_TAG = "cin7_emarsys/host", "cin7_emarsys/pid", "cin7_
 
 class CannotRun(Exception):
     """The command cannot start; the text says why and what to do."""
-
-
-@contextmanager
-def job_lock(folder: Path, job: str) -> Iterator[None]:
-    """Held while a job runs, by whichever process; ends with the process. Waits visibly."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"job-{job}.lock").open("a+") as lock:
-        waited = 0
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                waited += 1
-                if waited % 10 == 1:
-                    lock.seek(0)
-                    holder = lock.read().strip() or "another process"
-                    progress.report(f"seconds waiting: {job} runs in process {holder}", waited // 2, None)
-                time.sleep(0.5)
-        lock.seek(0)
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
 
 
 class RunSettings(SettingsResource):
@@ -59,7 +33,7 @@ class RunSettings(SettingsResource):
         run = context.run
         settings = load_settings()
         job = run.job_name if run else "ad_hoc"
-        with job_lock(settings.paths.locks, job):
+        with locks.held(settings.paths.locks, f"job-{job}"):
             self._loaded = settings
             yield self
 

@@ -13,6 +13,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 from cin7_emarsys import progress
+from cin7_emarsys.locks import held
 from cin7_emarsys.operations import runs
 from cin7_emarsys_tests.conftest import PROJECT
 from cin7_emarsys_tests.operations import hanging_run
@@ -70,10 +71,10 @@ def test_a_run_waits_for_the_one_before_and_says_for_whom(hanging: Hanging) -> N
         waits.set()
 
     def second() -> None:
-        with progress.listen(listener), runs.job_lock(locks, "stock"):
+        with progress.listen(listener), held(locks, "job-stock"):
             entered.set()
 
-    with runs.job_lock(locks, "orders"):  # another job is not concerned
+    with held(locks, "job-orders"):  # another job is not concerned
         thread = threading.Thread(target=second)
         thread.start()
         assert waits.wait(20)
