@@ -58,3 +58,14 @@ def test_the_readme_names_the_two_commands_that_need_nothing_else() -> None:
 def test_no_committed_text_names_an_index_or_a_path_of_a_machine() -> None:
     for name in ("requirements.lock", "pyproject.toml", "Makefile", "README.md", "dagster.yaml"):
         assert not re.search(r"--(extra-)?index-url|file://|/home/|/root/", _text(name)), name
+
+
+def test_every_check_and_sensor_is_documented_and_the_other_way_round() -> None:
+    from cin7_emarsys.definitions import defs
+
+    repository = defs.get_repository_def()
+    checks = {key.name for key in repository.asset_graph.asset_check_keys}
+    text = _text("docs/checks.md")
+    documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) | {"unique_keys"}
+    assert checks == documented
+    assert all(f"`{sensor.name}`" in text for sensor in repository.sensor_defs)
