@@ -18,7 +18,8 @@ def main() -> None:
         "# Results",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {platform.system()}, Python {platform.python_version()}, "
-        f"dagster {version('dagster')}, duckdb {version('duckdb')}, httpx {version('httpx')}. Ratios drift with the machine.",
+        f"dagster {version('dagster')}, duckdb {version('duckdb')}, httpx {version('httpx')}. Ratios drift with the "
+        "machine.",
     ]
     for name in NAMES:
         print(f"{name} ...", flush=True)
