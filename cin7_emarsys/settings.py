@@ -520,9 +520,13 @@ def _env_files() -> tuple[Path, ...]:
     dotenv = Path(".env")
     if dotenv.exists():
         return (dotenv,)
-    configured = any(name.upper().startswith(("CIN7_", "EMARSYS_")) for name in os.environ)
     sandbox = paths().sandbox_env
-    return (sandbox,) if sandbox.exists() and not configured else ()
+    return (sandbox,) if sandbox.exists() and not configured() else ()
+
+
+def configured() -> bool:
+    """Whether anybody has set this place up at all: a ``.env``, or a variable of either vendor."""
+    return Path(".env").exists() or any(name.upper().startswith(("CIN7_", "EMARSYS_")) for name in os.environ)
 
 
 def paths() -> Paths:

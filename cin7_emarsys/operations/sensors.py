@@ -35,7 +35,7 @@ from dagster import (
 
 from cin7_emarsys.operations import alerts, dagster_internals
 from cin7_emarsys.operations.alerts import Alert, ChannelFailed
-from cin7_emarsys.settings import SettingsError, load_settings, paths
+from cin7_emarsys.settings import SettingsError, configured, load_settings, paths
 from cin7_emarsys.warehouse.factory import EMAIL
 
 _ALERTING = ("state_alerts", "run_failures", "tick_watch")
@@ -65,6 +65,8 @@ class Undelivered(Exception):
 
 def _tell(context: SensorEvaluationContext, watched: Iterable[Watched]) -> SensorResult | SkipReason:
     """Posts what has changed to each channel. Raises `Undelivered`, and `SettingsError` when channels are not known."""
+    if not configured() and not paths().sandbox_env.exists():
+        return SkipReason("nothing is set up here (no .env, no CIN7_ or EMARSYS_ variable), so nobody is told")
     settings = load_settings()
     states = {state.key: state for state in watched}
     before: Told = json.loads(context.cursor) if context.cursor else {}
