@@ -92,10 +92,33 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield make_place(tmp_path / "project", environment)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A place after its first nightly sync."""
+    """A place after an undisturbed nightly sync; nothing happens at its merchant."""
     with running_sandbox() as environment:
         made = make_place(tmp_path_factory.mktemp("loaded") / "project", environment)
         made.sync("nightly")
         yield made
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place after its first nightly sync, whose merchant may go about its business."""
+    with running_sandbox() as environment:
+        made = make_place(tmp_path_factory.mktemp("busy") / "project", environment)
+        made.sync("nightly")
+        yield made
+
+
+RAW = ("products", "customers", "sale_headers", "sales", "credit_notes", "product_families", "locations")
+
+
+def warehouse(place: Place) -> dict[str, list[tuple[Any, ...]]]:
+    """What was read and worked out, without times and ids of extracts."""
+    found = {table: place.rows(f'select "_hash" from raw.{table} order by all') for table in RAW}
+    found["availability"] = place.rows(
+        "select SKU, Location, Bin, Batch, OnHand, Allocated from raw.availability order by all"
+    )
+    found["value"] = place.rows("select * from mart.customer_value order by all")
+    found["catalogue"] = place.rows("select item, available, c_stock, price from mart.catalogue order by all")
+    return found

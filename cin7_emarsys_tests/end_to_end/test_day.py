@@ -5,15 +5,15 @@ from __future__ import annotations
 from cin7_emarsys_tests.end_to_end.conftest import Place
 
 
-def test_a_day_reaches_emarsys_once_and_truly(loaded: Place) -> None:
-    before = {tuple(line) for line in loaded.judged()["sales"]}
-    day = loaded.ask("CIN7", "/_sandbox/merchant", {"do": "day"})["events"]
-    outcome = loaded.sync("nightly")
+def test_a_day_reaches_emarsys_once_and_truly(busy: Place) -> None:
+    before = {tuple(line) for line in busy.judged()["sales"]}
+    day = busy.ask("CIN7", "/_sandbox/merchant", {"do": "day"})["events"]
+    outcome = busy.sync("nightly")
     assert outcome["ok"]
 
     shipped = {deed["order_number"] for deed in day if deed["do"] == "ship"}
     refunded = {deed["order_number"] for deed in day if deed["do"] == "refund"}
-    events = loaded.ask("EMARSYS", "/_sandbox/events?limit=1000")["events"]
+    events = busy.ask("EMARSYS", "/_sandbox/events?limit=1000")["events"]
     orders = {kind: [e["data"]["order"] for e in events if e["event"] == kind] for kind in {e["event"] for e in events}}
     assert sorted(orders["cin7_order_shipped"]) == sorted(shipped)
     assert sorted(orders["cin7_refund_issued"]) == sorted(refunded)
@@ -21,36 +21,36 @@ def test_a_day_reaches_emarsys_once_and_truly(loaded: Place) -> None:
     assert "cin7_repeat_purchase" not in orders
     assert "cin7_first_purchase" not in orders
 
-    fresh = [line for line in loaded.judged()["sales"] if line not in before]
+    fresh = [line for line in busy.judged()["sales"] if line not in before]
     invoiced = {deed["order_number"] for deed in day if deed["do"] == "invoice"}
     assert {order for order, *_ in fresh} == invoiced | refunded
 
     quarantined = next(deed["sku"] for deed in day if deed["do"] == "transfer")
-    assert loaded.rows(f"select available, c_stock from mart.catalogue where item = '{quarantined}'") == [(False, 0)]
+    assert busy.rows(f"select available, c_stock from mart.catalogue where item = '{quarantined}'") == [(False, 0)]
     promised = next(deed["sku"] for deed in day if deed["do"] == "sell_out")
-    assert loaded.rows(f"select available from mart.catalogue where item = '{promised}'") == [(False,)]
+    assert busy.rows(f"select available from mart.catalogue where item = '{promised}'") == [(False,)]
     deprecated = next(deed["sku"] for deed in day if deed["do"] == "deprecate")
     state = f"select available, c_stock_state from mart.catalogue where item = '{deprecated}'"
-    assert loaded.rows(state) == [(False, "discontinued")]
+    assert busy.rows(state) == [(False, "discontinued")]
 
-    again = loaded.sync("nightly")
+    again = busy.sync("nightly")
     assert [key for key, figures in again["assets"].items() if figures.get("sent")] == []
 
 
-def test_consent_opens_the_way_for_marketing_and_only_then(loaded: Place) -> None:
-    order = loaded.ask("CIN7", "/_sandbox/merchant", {"do": "order", "sku": "CUP-ENAMEL", "quantity": 1})
+def test_consent_opens_the_way_for_marketing_and_only_then(busy: Place) -> None:
+    order = busy.ask("CIN7", "/_sandbox/merchant", {"do": "order", "sku": "CUP-ENAMEL", "quantity": 1})
     for deed in ("ship", "invoice"):
-        loaded.ask("CIN7", "/_sandbox/merchant", {"do": deed, "sale_id": order["sale_id"]})
-    loaded.sync("orders")
+        busy.ask("CIN7", "/_sandbox/merchant", {"do": deed, "sale_id": order["sale_id"]})
+    busy.sync("orders")
     purchases = ("cin7_first_purchase", "cin7_repeat_purchase")
 
     def heard() -> list[str]:
-        events = loaded.ask("EMARSYS", "/_sandbox/events?limit=1000")["events"]
+        events = busy.ask("EMARSYS", "/_sandbox/events?limit=1000")["events"]
         return [e["event"] for e in events if e["event"] in purchases and e["email"] == order["email"]]
 
     assert heard() == []
-    loaded.ask("EMARSYS", "/_sandbox/contacts", {"email": order["email"], "fields": {"optin": "1"}})
-    loaded.sync("orders")
+    busy.ask("EMARSYS", "/_sandbox/contacts", {"email": order["email"], "fields": {"optin": "1"}})
+    busy.sync("orders")
     assert len(heard()) == 1
-    loaded.sync("orders")
+    busy.sync("orders")
     assert len(heard()) == 1
