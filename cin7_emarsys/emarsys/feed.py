@@ -6,6 +6,7 @@ Run it behind a proxy that adds HTTPS; it listens on this machine only.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -45,6 +46,7 @@ class _Whole(Response):
         for start in range(0, last, _PIECE):
             await send({"type": "http.response.body", "body": content[start : start + _PIECE], "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": True})
+        await asyncio.sleep(0.1)  # that a connection broke is told a moment after the writing stopped to wait for it
         if not await Request(scope, receive).is_disconnected():
             await send({"type": "http.response.body", "body": content[last:]})
             if self.background:
