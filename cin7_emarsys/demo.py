@@ -171,7 +171,7 @@ def _sync(console: Console, job: str) -> SyncOutcome:
 
         with progress.listen(show):
             outcome = sync(job, full=True)
-    console.print(views.summary(outcome))
+    console.print(views.runs.summary(outcome))
     return outcome
 
 
@@ -220,8 +220,8 @@ def _lying_stock(console: Console, warehouse: Warehouse, judge: _Judge) -> None:
         for sku in lying:
             facts = explain.explain_sku(connection, sku, datetime.now(UTC).replace(tzinfo=None))
             if facts["waterfall"] and facts["waterfall"]["on_hand"] > 0 and facts["waterfall"]["ats"] == 0:
-                console.print(views.waterfall(facts))
-                console.print(views.evidence(facts))
+                console.print(views.stock.waterfall(facts))
+                console.print(views.stock.evidence(facts))
                 break
     shown = ", ".join(lying[:8]) + (" …" if len(lying) > 8 else "")
     console.print(
@@ -237,7 +237,7 @@ def _lying_stock(console: Console, warehouse: Warehouse, judge: _Judge) -> None:
 def _refund(console: Console, warehouse: Warehouse, email: str) -> None:
     with warehouse.read() as connection:
         facts = explain.explain_customer(connection, email)
-    console.print(views.statement(facts))
+    console.print(views.people.statement(facts))
     refunds = [document for document in facts["documents"] if document["document_kind"] == "credit_note"]
     before = facts["ltv"] - refunds[-1]["amount"] if refunds else facts["ltv"]
     console.print(
@@ -299,4 +299,6 @@ def _mails(console: Console, judge: _Judge) -> None:
 
 def _complaints(console: Console, second: SyncOutcome) -> None:
     if second.failed_checks:
-        console.print(Panel(views.checks(second), title="Checks that complain, and what to do", title_align="left"))
+        console.print(
+            Panel(views.runs.checks(second), title="Checks that complain, and what to do", title_align="left")
+        )

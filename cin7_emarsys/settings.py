@@ -1,7 +1,7 @@
 """Every setting, typed and checked; the only reader of the environment.
 
-What belongs here: the merchant's rules (``merchant.toml``), what is secret or local (environment, ``.env``), and where
-files live. What does not: anything that acts on them.
+What belongs here: what is secret or local (environment, ``.env``), and where files live. What does not: the merchant's
+rules (``merchant.py``), and anything that acts on a setting.
 
 Two sources, one `Settings`:
 
@@ -15,276 +15,22 @@ in the state folder, so that two shells on a fresh clone find each other; a conf
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from dagster import ConfigurableResource
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic import model_validator as validate_model
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cin7_emarsys.merchant import Merchant, SettingsError, Text, load_merchant
+
 CIN7_HOST = "inventory.dearsystems.com"
 CIN7_MAX_CALLS_PER_MINUTE = 60
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-
-
-class SettingsError(Exception):
-    """The settings are not usable. The text lists every fault at once: field, what is wrong, a good value."""
-
-    def __init__(self, faults: list[str]) -> None:
-        self.faults = faults
-        noun = "setting is" if len(faults) == 1 else "settings are"
-        super().__init__(f"{len(faults)} {noun} missing or wrong:\n" + "\n".join(f"  - {fault}" for fault in faults))
-
-
-class _Policy(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Buffer(_Policy):
-    """Units never promised, for one SKU, one category or (neither named) everything: absolute or percent, not both."""
-
-    sku: Text | None = None
-    category: Text | None = None
-    units: Annotated[Decimal, Field(ge=0)] | None = None
-    percent: Annotated[Decimal, Field(ge=0, le=100)] | None = None
-
-    @validate_model(mode="after")
-    def _one_size(self) -> Self:
-        if (self.units is None) == (self.percent is None):
-            raise ValueError("give either units or percent")
-        if self.sku and self.category:
-            raise ValueError("give sku or category, not both")
-        return self
-
-
-class Hold(_Policy):
-    """Units set aside for somebody (a price tier, a tag or a source channel) over a span of days."""
-
-    name: Text
-    sku: Text | None = None
-    category: Text | None = None
-    units: Annotated[Decimal, Field(ge=0)] | None = None
-    percent: Annotated[Decimal, Field(ge=0, le=100)] | None = None
-    for_price_tier: Text | None = None
-    for_tag: Text | None = None
-    for_source_channel: Text | None = None
-    from_: date = Field(alias="from")
-    until: date | None = None
-
-    @validate_model(mode="after")
-    def _complete(self) -> Self:
-        if (self.units is None) == (self.percent is None):
-            raise ValueError("give either units or percent")
-        if (self.sku is None) == (self.category is None):
-            raise ValueError("give either sku or category")
-        if sum(who is not None for who in (self.for_price_tier, self.for_tag, self.for_source_channel)) != 1:
-            raise ValueError("name whom it is for: one of for_price_tier, for_tag, for_source_channel")
-        return self
-
-
-class Availability(_Policy):
-    """What may be promised now (available to sell), and when a change is believed."""
-
-    sellable_locations: Annotated[list[Text], Field(min_length=1)]
-    location_mode: Literal["pooled", "separate"] = "pooled"
-    blocked_bins: list[Text] = []
-    min_shelf_life_days: Count = 0
-    draft_orders_reserve: bool = False
-    backorders_are_allocated: bool = True
-    max_row_drop: Share = 0.2
-    restock_threshold: Annotated[int, Field(ge=1)] = 1
-    min_flips: Count = 20
-    max_flip_share: Share = 0.05
-    low_stock_threshold: Count = 5
-    low_stock_hysteresis: Count = 2
-    buffers: list[Buffer] = []
-    holds: list[Hold] = []
-
-
-class Prices(_Policy):
-    """Which of Cin7's ten price tiers is published, and which change is too big to believe."""
-
-    tier: Annotated[int, Field(ge=1, le=10)] = 1
-    msrp_tier: Annotated[int, Field(ge=1, le=10)] | None = None
-    basis: Literal["net", "gross"] = "net"
-    max_price_change: Annotated[float, Field(gt=0)] = 0.30
-
-
-class Catalogue(_Policy):
-    """The product data file that Emarsys fetches."""
-
-    link_template: Annotated[str, StringConstraints(pattern=r"^https?://.*\{sku\}")] = "https://shop.example.com/{sku}"
-    no_image: Annotated[str, StringConstraints(pattern=r"^https?://")] = "https://shop.example.com/no-image.png"
-    no_category: Text = "Other"
-    publish_url: Text | None = None
-    filename: Annotated[str, StringConstraints(pattern=r"^[\w.-]+\.csv$")] = "products.csv"
-    max_shrink: Share = 0.2
-
-
-class Customers(_Policy):
-    """Who counts as a person, and who as wholesale."""
-
-    generic_customers: list[Text] = []
-    wholesale_price_tiers: list[Text] = []
-    wholesale_tags: list[Text] = []
-    include_wholesale: bool = True
-
-
-class Orders(_Policy):
-    """How documents count."""
-
-    revenue_charges: list[Text] = []
-    history_sales_data: bool = False
-    settle_minutes: Count = 5
-
-
-class ContactField(_Policy):
-    """One row of the field map: our attribute, the Emarsys field it fills, and who answers for it."""
-
-    attribute: Text
-    string_id: Text
-    type: Literal["text", "numeric", "date", "choice"] = "text"
-    owner: Text = "marketing"
-    system_of_record: Text = "Cin7 Core"
-
-
-def _default_field_map() -> list[ContactField]:
-    rows: dict[str, tuple[str, Literal["text", "numeric", "date"]]] = {
-        "first_name": ("first_name", "text"),
-        "last_name": ("last_name", "text"),
-        "customer_id": ("cin7_customer_id", "text"),
-        "customer_type": ("cin7_customer_type", "text"),
-        "first_order_date": ("cin7_first_order_date", "date"),
-        "last_order_date": ("cin7_last_order_date", "date"),
-        "order_count": ("cin7_order_count", "numeric"),
-        "items": ("cin7_items", "numeric"),
-        "gross": ("cin7_gross", "numeric"),
-        "refunded": ("cin7_refunded", "numeric"),
-        "ltv": ("cin7_ltv", "numeric"),
-        "average_order_value": ("cin7_average_order_value", "numeric"),
-        "favourite_category": ("cin7_favourite_category", "text"),
-        "refund_count": ("cin7_refund_count", "numeric"),
-        "last_refund_date": ("cin7_last_refund_date", "date"),
-        "open_orders": ("cin7_open_orders", "numeric"),
-        "currency": ("cin7_currency", "text"),
-    }
-    return [ContactField(attribute=name, string_id=field, type=kind) for name, (field, kind) in rows.items()]
-
-
-class Contacts(_Policy):
-    """Which attributes go to which contact field; consent is never written with yes."""
-
-    write_opt_out: bool = False
-    field_map: list[ContactField] = Field(default_factory=_default_field_map)
-
-    @field_validator("field_map")
-    @classmethod
-    def _unambiguous(cls, rows: list[ContactField]) -> list[ContactField]:
-        for fields in ([row.string_id for row in rows], [row.attribute for row in rows]):
-            twice = sorted({name for name in fields if fields.count(name) > 1})
-            if twice:
-                raise ValueError(f"named twice: {', '.join(twice)}")
-        forbidden = {"optin", "email"} & {row.string_id for row in rows}
-        if forbidden:
-            raise ValueError(
-                f"{', '.join(sorted(forbidden))} cannot be mapped: e-mail is the key, opt-in is Emarsys' own"
-            )
-        return rows
-
-
-EventName = Literal[
-    "first_purchase", "repeat_purchase", "order_shipped", "order_backordered", "refund_issued", "order_cancelled"
-]
-
-
-class Event(_Policy):
-    """One external event: its name at Emarsys, whether consent is asked, and how late it may still go."""
-
-    name: Text
-    kind: Literal["transactional", "marketing"] = "transactional"
-    deadline_hours: Annotated[int, Field(ge=1)] = 24
-    enabled: bool = True
-
-
-def _default_events() -> dict[EventName, Event]:
-    return {
-        "first_purchase": Event(name="cin7_first_purchase", kind="marketing", deadline_hours=48),
-        "repeat_purchase": Event(name="cin7_repeat_purchase", kind="marketing", deadline_hours=48),
-        "order_shipped": Event(name="cin7_order_shipped"),
-        "order_backordered": Event(name="cin7_order_backordered"),
-        "refund_issued": Event(name="cin7_refund_issued"),
-        "order_cancelled": Event(name="cin7_order_cancelled"),
-    }
-
-
-class EmarsysAccount(_Policy):
-    """What the account is like."""
-
-    edition: Literal["emarsys"] = "emarsys"
-    sales_header: list[Text] = ["item", "price", "order", "timestamp", "email", "quantity"]
-    create_missing: bool = False
-    trigger_id_memory_hours: Annotated[float, Field(ge=0)] = 1
-
-    @field_validator("sales_header")
-    @classmethod
-    def _known_columns(cls, columns: list[str]) -> list[str]:
-        needed = {"item", "price", "order", "timestamp", "email", "quantity"}
-        if set(columns) != needed or len(columns) != len(needed):
-            raise ValueError(f"must be the columns {', '.join(sorted(needed))}, each once, in the order of the account")
-        return columns
-
-
-class Schedules(_Policy):
-    """Cron expressions, UTC."""
-
-    stock: Text = "*/15 * * * *"
-    orders: Text = "3-59/10 * * * *"
-    customers: Text = "5-59/15 * * * *"
-    products: Text = "8-59/15 * * * *"
-    nightly: Text = "17 1 * * *"
-
-
-class Alerts(_Policy):
-    """How old a source may get before somebody is told, and how often the heartbeat is due."""
-
-    stock_minutes: Annotated[int, Field(ge=1)] = 60
-    orders_minutes: Annotated[int, Field(ge=1)] = 60
-    nightly_hours: Annotated[int, Field(ge=1)] = 30
-    heartbeat_url: Text | None = None
-    ui_url: Text = "http://127.0.0.1:3000"
-
-
-class Merchant(_Policy):
-    """The merchant's rules, as written in ``merchant.toml``."""
-
-    armed: bool = False
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
-    availability: Availability
-    prices: Prices = Prices()
-    catalogue: Catalogue = Catalogue()
-    customers: Customers = Customers()
-    orders: Orders = Orders()
-    contacts: Contacts = Contacts()
-    events: dict[EventName, Event] = Field(default_factory=_default_events)
-    emarsys: EmarsysAccount = EmarsysAccount()
-    schedules: Schedules = Schedules()
-    alerts: Alerts = Alerts()
-
-    @field_validator("events")
-    @classmethod
-    def _all_events(cls, given: dict[EventName, Event]) -> dict[EventName, Event]:
-        return {**_default_events(), **given}
 
 
 @dataclass(frozen=True)
@@ -549,42 +295,6 @@ def _environment_faults(error: ValidationError) -> Iterable[str]:
         wrong = "is missing" if fault["type"] == "missing" else message
         example = _EXAMPLES.get(name)
         yield f"{name} {wrong}" + (f" (a good value: {example})" if example else "")
-
-
-_POLICY_EXAMPLES: Mapping[str, str] = {
-    "availability": '[availability] with sellable_locations = ["Main Warehouse"]',
-    "availability.sellable_locations": '["Main Warehouse"]',
-    "currency": '"AUD"',
-    "catalogue.link_template": '"https://shop.example.com/products/{sku}"',
-    "prices.tier": "1",
-    "armed": "true or false",
-}
-
-
-def _policy_faults(error: ValidationError, file: Path) -> Iterable[str]:
-    for fault in error.errors(include_input=False, include_url=False):
-        name = ".".join(str(part) for part in fault["loc"])
-        wrong = {
-            "missing": "is missing",
-            "extra_forbidden": "is not a setting (a spelling mistake?)",
-        }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-        example = _POLICY_EXAMPLES.get(name)
-        yield f"{name} in {file}: {wrong}" + (f" (a good value: {example})" if example else "")
-
-
-def load_merchant(file: Path) -> Merchant:
-    """Policy from one TOML file. Raises `SettingsError` with every fault."""
-    try:
-        with file.open("rb") as handle:
-            content: dict[str, Any] = tomllib.load(handle)
-    except FileNotFoundError:
-        raise SettingsError([f"MERCHANT_TOML: {file} does not exist (copy and edit merchant.toml)"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"{file} is not valid TOML: {error}"]) from None
-    try:
-        return Merchant.model_validate(content)
-    except ValidationError as error:
-        raise SettingsError(list(_policy_faults(error, file))) from None
 
 
 def load_settings() -> Settings:

@@ -26,16 +26,12 @@ from dagster import (
 from pydantic import Field
 
 from cin7_emarsys.emarsys import catalogue
-from cin7_emarsys.emarsys.delivery import (
-    Delivery,
-    Report,
-    deliver_contacts,
-    deliver_events,
-    deliver_sales,
-    keep_examples,
-)
+from cin7_emarsys.emarsys.contacts import deliver_contacts
+from cin7_emarsys.emarsys.delivery import Delivery, Report, keep_examples
+from cin7_emarsys.emarsys.events import deliver_events
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.emarsys.sales import deliver_sales
 from cin7_emarsys.emarsys.setup import prepare
 from cin7_emarsys.settings import SettingsResource
 from cin7_emarsys.warehouse import gates

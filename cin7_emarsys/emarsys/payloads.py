@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cin7_emarsys.emarsys.client import EMAIL_FIELD, OPT_IN_FIELD
-from cin7_emarsys.settings import ContactField, Merchant
+from cin7_emarsys.merchant import ContactField, Merchant
 
 OPTED_OUT = "2"
 _FOUR_BYTES = re.compile("[\U00010000-\U0010ffff]")

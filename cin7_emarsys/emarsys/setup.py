@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cin7_emarsys.emarsys.client import Emarsys
-from cin7_emarsys.settings import Merchant, Settings
+from cin7_emarsys.merchant import Merchant
+from cin7_emarsys.settings import Settings
 from cin7_emarsys.transport import TransportError
 
 # Types of ours → types that a field made by the API can have.

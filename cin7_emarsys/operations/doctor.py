@@ -18,9 +18,10 @@ import duckdb
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.emarsys import setup
 from cin7_emarsys.emarsys.client import Emarsys
+from cin7_emarsys.merchant import SettingsError
 from cin7_emarsys.operations import runs
 from cin7_emarsys.operations.sync import instance
-from cin7_emarsys.settings import Settings, SettingsError, load_settings
+from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.transport import TransportError
 
 _MIN_FREE_GB = 2

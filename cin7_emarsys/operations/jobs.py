@@ -10,7 +10,8 @@ from typing import Any
 
 from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, ScheduleDefinition, define_asset_job
 
-from cin7_emarsys.settings import Schedules, SettingsError, load_settings
+from cin7_emarsys.merchant import Schedules, SettingsError
+from cin7_emarsys.settings import load_settings
 
 DESCRIPTIONS: Mapping[str, str] = {
     "stock": "Sale headers and unallocated orders, then an availability snapshot, then the product file: what may be "

@@ -33,9 +33,10 @@ from dagster import (
     sensor,
 )
 
+from cin7_emarsys.merchant import SettingsError
 from cin7_emarsys.operations import alerts, dagster_internals
 from cin7_emarsys.operations.alerts import Alert, ChannelFailed
-from cin7_emarsys.settings import SettingsError, configured, load_settings, paths
+from cin7_emarsys.settings import configured, load_settings, paths
 from cin7_emarsys.warehouse.factory import EMAIL
 
 _ALERTING = ("state_alerts", "run_failures", "tick_watch")

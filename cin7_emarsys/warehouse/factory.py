@@ -28,7 +28,7 @@ from typing import Any, Literal
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys.settings import Merchant
+from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import policy
 from cin7_emarsys.warehouse.resource import SCHEMAS
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys.settings import Merchant
+from cin7_emarsys.merchant import Merchant
 
 TABLES: dict[str, dict[str, str]] = {
     "settings": {

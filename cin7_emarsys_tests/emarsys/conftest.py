@@ -24,17 +24,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cin7_emarsys.cin7.load import ensure_tables
 from cin7_emarsys.emarsys import catalogue
 from cin7_emarsys.emarsys.answers import ACCEPTED
-from cin7_emarsys.emarsys.delivery import Delivery, Report, deliver_contacts, deliver_events, deliver_sales
+from cin7_emarsys.emarsys.contacts import deliver_contacts
+from cin7_emarsys.emarsys.delivery import Delivery, Report
+from cin7_emarsys.emarsys.events import deliver_events
 from cin7_emarsys.emarsys.ledger import Intended, Ledger, batches, records
 from cin7_emarsys.emarsys.payloads import field_map_fingerprint
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables
+from cin7_emarsys.emarsys.sales import deliver_sales
 from cin7_emarsys.emarsys.setup import prepare
+from cin7_emarsys.merchant import load_merchant
 from cin7_emarsys.sandbox import cin7, emarsys
 from cin7_emarsys.sandbox.clock import Clock
 from cin7_emarsys.sandbox.control import control_routes
 from cin7_emarsys.sandbox.faults import Faults
 from cin7_emarsys.sandbox.server import Protocol
-from cin7_emarsys.settings import Settings, load_merchant, load_settings
+from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.resource import Warehouse
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cin7_emarsys.emarsys import payloads
 from cin7_emarsys.emarsys.payloads import ContactMapper, FieldsMissing
-from cin7_emarsys.settings import Merchant
+from cin7_emarsys.merchant import Merchant
 
 FIELDS: list[dict[str, Any]] = [
     {"id": "1", "string_id": "first_name", "application_type": "shorttext"},

@@ -8,8 +8,8 @@ import tomllib
 import typer.main
 
 from cin7_emarsys.cli import app
+from cin7_emarsys.merchant import Merchant, load_merchant
 from cin7_emarsys.operations.jobs import DESCRIPTIONS
-from cin7_emarsys.settings import Merchant, load_merchant
 from cin7_emarsys_tests.conftest import PROJECT
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cin7_emarsys.settings import SettingsError, load_merchant, load_settings
+from cin7_emarsys.merchant import SettingsError, load_merchant
+from cin7_emarsys.settings import load_settings
 
 Enter = Callable[[dict[str, str]], Path]
 GOOD = {

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import duckdb
 
-from cin7_emarsys.settings import Merchant
+from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.resource import SCHEMAS
 

@@ -1,0 +1,31 @@
+"""The command line: parses, calls, prints. Nothing is decided or computed here.
+
+One module for each kind of command; what they share of the terminal, exit codes included, stands in ``terminal.py``.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from cin7_emarsys.cli import delivered, place, why, work
+
+app = typer.Typer(
+    name="cin7-emarsys",
+    help="Keeps SAP Emarsys true to Cin7 Core: stock, orders, products and customers.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for commands in (place, work, why, delivered):
+    app.add_typer(commands.app)
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the `cin7-emarsys` command."""
+    app()

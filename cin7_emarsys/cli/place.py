@@ -1,0 +1,136 @@
+"""Commands about the place itself: sandbox, demo, setup, serve, doctor."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cin7_emarsys import views
+from cin7_emarsys.cli.terminal import Json, cannot, console, settings, speaking
+from cin7_emarsys.settings import paths
+
+app = typer.Typer()
+
+
+class Scale(StrEnum):
+    small = "small"
+    store = "store"
+    chain = "chain"
+
+
+class Limits(StrEnum):
+    real = "real"
+    fast = "fast"
+
+
+@app.command()
+def sandbox(
+    more_faults: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    scale: Annotated[Scale, typer.Option(help="How big the simulated merchant is.")] = Scale.small,
+    history: Annotated[
+        Path | None, typer.Option(help="Replay real retail lines (Parquet) instead.", exists=True)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same merchant.")] = 1,
+    cin7_port: Annotated[int, typer.Option(help="Port of the Cin7 side; 0 takes a free one.")] = 8701,
+    emarsys_port: Annotated[int, typer.Option(help="Port of the Emarsys side; 0 takes a free one.")] = 8702,
+    limits: Annotated[Limits, typer.Option(help="The vendors' rate limits, or none to speak of.")] = Limits.real,
+    window_seconds: Annotated[float | None, typer.Option(help="Shortens the vendors' minute (for trials).")] = None,
+    faults: Annotated[list[str] | None, typer.Option(help="Faults to inject, by name.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON when ready: the environment.")
+    ] = False,
+) -> None:
+    """Serves both vendors on this machine: a simulated merchant in Cin7 Core, and an Emarsys account.
+
+    Leave it running and use another shell: [bold]cin7-emarsys sync nightly[/bold] finds it by itself as long as
+    neither .env nor CIN7_*/EMARSYS_* variables point elsewhere.
+    """
+    from cin7_emarsys.sandbox.server import serve
+
+    serve(
+        scale=scale.value,
+        history=history,
+        seed=seed,
+        cin7_port=cin7_port,
+        emarsys_port=emarsys_port,
+        limits=limits.value,
+        window_seconds=window_seconds,
+        faults=[*(faults or []), *(more_faults or [])],
+        json_output=as_json,
+        env_file=None if as_json else paths().sandbox_env,
+    )
+
+
+@app.command()
+def demo() -> None:
+    """A simulated merchant, a first load, a day of business, a second sync, and a tour of what happened."""
+    from cin7_emarsys import demo as tour
+
+    try:
+        code = tour.run(console)
+    except tour.DemoRefused as error:
+        raise cannot(error) from None
+    raise typer.Exit(code)
+
+
+@app.command()
+def setup(
+    apply: Annotated[bool, typer.Option("--apply", help="Make the fields and events that are missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What the Emarsys account lacks: contact fields, external events, permissions. Nothing is made without --apply."""
+    from cin7_emarsys.emarsys import setup as account
+    from cin7_emarsys.emarsys.client import Emarsys
+
+    loaded = settings()
+    with speaking(), Emarsys(loaded) as emarsys:
+        merchant = loaded.merchant
+        findings = account.survey(emarsys, merchant)
+        if apply:
+            made = account.make(emarsys, merchant, findings)
+            findings = [*made, *account.survey(emarsys, merchant)] if made else findings
+        findings += account.permissions(emarsys)
+    if as_json:
+        typer.echo(views.as_json({"findings": [vars(finding) for finding in findings]}))
+    else:
+        rows = ((finding.state, finding.what, finding.detail, finding.next_step) for finding in findings)
+        console.print(views.grid(("", "what", "found", "what to do"), rows))
+    raise typer.Exit(0 if all(finding.state in ("good", "made") for finding in findings) else 1)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8703,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready: the address.")] = False,
+) -> None:
+    """Serves the product data file to Emarsys behind basic auth (FEED_USER, FEED_PASSWORD).
+
+    It listens on this machine only: put a proxy with HTTPS before it, and its address into Predict Data Sources.
+    """
+    from cin7_emarsys.emarsys import feed
+    from cin7_emarsys.emarsys.ledger import Ledger
+
+    loaded = settings()
+
+    def ready(bound: int) -> None:
+        address = f"http://127.0.0.1:{bound}/{loaded.merchant.catalogue.filename}"
+        typer.echo(views.as_json({"url": address}) if as_json else f"product data file at {address}")
+
+    feed.run(feed.create_app(loaded, Ledger(loaded.ledger_url)), port, ready)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Settings, credentials, clock, disk, locks, daemon: each line says good, watch or bad, and what to do."""
+    from cin7_emarsys.operations.doctor import examine
+
+    lines = examine()
+    if as_json:
+        typer.echo(views.as_json({"lines": [vars(line) for line in lines]}))
+    else:
+        rows = ((line.state, line.what, line.found, line.next_step) for line in lines)
+        console.print(views.grid(("", "what", "found", "what to do"), rows))
+    raise typer.Exit(1 if any(line.state == "bad" for line in lines) else 0)

@@ -1,0 +1,57 @@
+"""Commands that move data: sync."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cin7_emarsys import views
+from cin7_emarsys.cli.terminal import Json, cannot, console, progressing, settings
+
+app = typer.Typer()
+
+
+class Job(StrEnum):
+    stock = "stock"
+    orders = "orders"
+    customers = "customers"
+    products = "products"
+    nightly = "nightly"
+
+
+@app.command()
+def sync(
+    job: Annotated[Job, typer.Argument(help="What to bring up to date.")],
+    full: Annotated[bool, typer.Option("--full", help="Read everything anew, not only what changed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    release: Annotated[str | None, typer.Option(help="Free a hold of the circuit breaker first.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it is released; kept.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Runs a job in this process: read from Cin7, work out, send to Emarsys. The run shows in the Dagster UI.
+
+    It may be stopped at any time; the next run goes on where this one was.
+    """
+    from cin7_emarsys.operations import runs
+    from cin7_emarsys.operations import sync as syncing
+
+    loaded = settings()
+    if release and not reason:
+        raise cannot("a release needs a --reason, which is kept")
+    try:
+        if release and reason:
+            freed = syncing.release(loaded, release, reason)
+            console.print(f"released {release}: {freed} items", highlight=False)
+        with progressing(f"sync {job.value}", quiet=as_json):
+            outcome = syncing.sync(job.value, full=full, dry_run=dry_run)
+    except runs.CannotRun as error:
+        raise cannot(error) from None
+    if as_json:
+        typer.echo(views.as_json(vars(outcome) | {"checks": [vars(check) for check in outcome.checks]}))
+    else:
+        console.print(views.runs.summary(outcome))
+        for change in syncing.would_send(loaded, outcome.run_id):
+            console.print(views.runs.would_send(change))
+    raise typer.Exit(0 if outcome.ok else 1)

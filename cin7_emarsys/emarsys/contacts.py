@@ -1,0 +1,92 @@
+"""The flow of contacts: attributes that changed, upserted by key. Idempotent: an unknown outcome goes again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cin7_emarsys.emarsys import answers, payloads
+from cin7_emarsys.emarsys.answers import Verdict
+from cin7_emarsys.emarsys.client import BATCH, Connecting, Emarsys
+from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
+from cin7_emarsys.emarsys.ledger import Intended
+
+_MAX_BYTES = 7_500_000
+
+
+def deliver_contacts(delivery: Delivery) -> Report:
+    """Contacts whose attributes changed, upserted by e-mail in batches of up to 1,000. Idempotent: unknown goes again."""
+    report, merchant = delivery.report, delivery.settings.merchant
+    fingerprint = payloads.field_map_fingerprint(merchant)
+    with delivery.open() as emarsys:
+        outbox = delivery.plan("plan_contacts", "count_contacts", fingerprint=fingerprint)
+        if outbox is None:
+            return report
+        try:
+            if outbox.stat().st_size == 0:
+                return report
+            fields = emarsys.fields()
+            if report.dry_run:  # what the account lacks would be made first; a dry run shows the values all the same
+                known = {field.get("string_id") for field in fields}
+                wanted = (row.string_id for row in merchant.contacts.field_map)
+                fields += [{"id": name, "string_id": name} for name in wanted if name not in known]
+            mapper = payloads.ContactMapper(merchant, fields, _choices(emarsys, merchant.contacts.field_map, fields))
+
+            def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
+                content = emarsys.upsert_contacts([rows[item.key] for item in items], connecting)
+                found = answers.batch(content, [item.key for item in items])
+                report.strangers += found.strangers
+                return found.by_key, json.dumps(content).encode()
+
+            def request(items: Sequence[Intended]) -> bytes:
+                return json.dumps([rows[item.key] for item in items], ensure_ascii=False).encode()
+
+            for planned in _batches(outbox, BATCH):
+                rows: dict[str, dict[str, str]] = {}
+                items: list[Intended] = []
+                for row in planned:
+                    before = row["before"] or {}
+                    wire, kept = mapper.row(row["key"], row["attributes"], row["derived"], row["consent"], before)
+                    if report.dry_run:
+                        report.would(key=row["key"], changes=_changes(before, kept))
+                        continue
+                    rows[row["key"]] = wire
+                    items.append(Intended(row["key"], json.dumps(kept, ensure_ascii=False), row["payload_hash"]))
+                if items:
+                    delivery.send(emarsys, "PUT contact", items, request, call)
+            report.shortened = mapper.shortened
+        finally:
+            outbox.unlink(missing_ok=True)
+    return report
+
+
+def _choices(
+    emarsys: Emarsys, field_map: Sequence[Any], fields: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, str]]:
+    chosen = {row.string_id for row in field_map if row.type == "choice"}
+    return {
+        str(field["string_id"]): emarsys.choices(str(field["id"]))
+        for field in fields
+        if field.get("string_id") in chosen
+    }
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str | None, str | None]]:
+    names = sorted(before.keys() | after.keys())
+    return [(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
+
+
+def _batches(outbox: Path, size: int) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    written = 0
+    for row in rows_of(outbox):
+        length = len(json.dumps(row))  # as it goes over the wire: other letters than ASCII take six bytes each
+        if batch and (len(batch) >= size or written + length > _MAX_BYTES):
+            yield batch
+            batch, written = [], 0
+        batch.append(row)
+        written += length
+    if batch:
+        yield batch

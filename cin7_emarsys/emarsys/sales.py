@@ -1,0 +1,99 @@
+"""The flow of sales lines. They add up at Emarsys: each goes once, and an unknown outcome is parked, never sent again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from cin7_emarsys import progress
+from cin7_emarsys.emarsys import payloads
+from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
+from cin7_emarsys.emarsys.client import Connecting, Emarsys
+from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
+from cin7_emarsys.emarsys.ledger import Intended
+
+_DOCUMENTS = 500
+_MAX_BYTES = 4_000_000
+_NEVER = datetime(9999, 12, 31)  # noqa: DTZ001 - naive UTC, as everywhere in the ledger
+
+
+def deliver_sales(delivery: Delivery) -> Report:
+    """Sales lines not yet accepted, and reversals of accepted ones that are no longer right, up to 500 documents a file.
+
+    Lines add up at Emarsys: an unknown outcome freezes its document, and nothing of it goes until that is resolved.
+    """
+    report, merchant = delivery.report, delivery.settings.merchant
+    settle = timedelta(minutes=merchant.orders.settle_minutes)
+    with delivery.open() as emarsys:
+        if settle:
+            emarsys.synchronise()  # contacts were stamped by Emarsys' clock
+            _wait_until_settled(delivery, emarsys, settle)
+        outbox = delivery.plan("plan_sales", "count_sales", settled_before=emarsys.now() - settle if settle else _NEVER)
+        if outbox is None:
+            return report
+        try:
+
+            def request(items: Sequence[Intended]) -> bytes:
+                return payloads.sales_csv((json.loads(item.payload) for item in items), merchant.emarsys.sales_header)
+
+            def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
+                text = emarsys.upload_sales(request(items), connecting)
+                return {item.key: ACCEPTED for item in items}, text.encode()
+
+            items: list[Intended] = []
+            documents: set[str] = set()
+            size = planned = 0
+            for row in rows_of(outbox):
+                lines = abs(row["difference"])
+                planned += max(row["difference"], 0)
+                if row["frozen"] or row["waits"]:
+                    which = "frozen" if row["frozen"] else "waiting"
+                    setattr(report, which, getattr(report, which) + lines)
+                    continue
+                reversal = row["difference"] < 0
+                payload = payloads.sales_line(row, reversal=reversal)
+                if report.dry_run:
+                    for _ in range(lines):
+                        report.would(
+                            key=row["document"], changes=[("line", None, f"{payload['item']} {payload['price']}")]
+                        )
+                    continue
+                if row["document"] not in documents and (len(documents) >= _DOCUMENTS or size > _MAX_BYTES):
+                    delivery.send(emarsys, "POST sales-data", items, request, call)
+                    items, documents, size = [], set(), 0
+                documents.add(row["document"])
+                used = row["reversals_used"] if reversal else row["lines_used"]
+                for ordinal in range(used + 1, used + 1 + lines):
+                    item = _line(row["document"], payload, ordinal)
+                    size += len(item.payload)
+                    items.append(item)
+            if items:
+                delivery.send(emarsys, "POST sales-data", items, request, call)
+            report.unchanged = max(report.desired - planned, 0)
+        finally:
+            outbox.unlink(missing_ok=True)
+    return report
+
+
+def _wait_until_settled(delivery: Delivery, emarsys: Emarsys, settle: timedelta) -> None:
+    """Sales lines of a contact Emarsys does not know yet land on a pseudo contact for good: the newest one must settle."""
+    if delivery.report.dry_run:
+        return
+    with delivery.warehouse.read() as connection:
+        newest = connection.execute(
+            "select max(accepted_at) from delivery.delivered where flow = 'contacts'"
+        ).fetchone()
+    while newest and newest[0] and (left := (newest[0] + settle - emarsys.now()).total_seconds()) > 0:
+        progress.report("seconds until new contacts have settled", 0, round(left))
+        time.sleep(min(left, 5))
+
+
+def _line(document: str, payload: Mapping[str, Any], ordinal: int) -> Intended:
+    sign = "-" if payload["reversal"] else "+"
+    key = f"{document}#{payload['item']}#{payload['base_price']}#{payload['base_quantity']}#{sign}{ordinal}"
+    text = json.dumps(payload, ensure_ascii=False)
+    return Intended(key, text, hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), document)
