@@ -26,6 +26,11 @@ class Limits(StrEnum):
     fast = "fast"
 
 
+class Edition(StrEnum):
+    emarsys = "emarsys"
+    engagement_cloud = "engagement_cloud"
+
+
 @app.command()
 def sandbox(
     more_faults: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
@@ -38,6 +43,7 @@ def sandbox(
     emarsys_port: Annotated[int, typer.Option(help="Port of the Emarsys side; 0 takes a free one.")] = 8702,
     limits: Annotated[Limits, typer.Option(help="The vendors' rate limits, or none to speak of.")] = Limits.real,
     window_seconds: Annotated[float | None, typer.Option(help="Shortens the vendors' minute (for trials).")] = None,
+    edition: Annotated[Edition, typer.Option(help="Which of the two products the account has.")] = Edition.emarsys,
     faults: Annotated[list[str] | None, typer.Option(help="Faults to inject, by name.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON when ready: the environment.")
@@ -61,6 +67,7 @@ def sandbox(
         faults=[*(faults or []), *(more_faults or [])],
         json_output=as_json,
         env_file=None if as_json else paths().sandbox_env,
+        edition=edition.value,
     )
 
 

@@ -180,8 +180,9 @@ def _checked(spec: Any) -> dict[str, Any]:
 
 # Where a fault makes sense in one small sync: reads of Cin7, writes of Emarsys.
 _READS = ("/product?", "/customer?", "/salelist?", "/sale?", "/ref/productavailability?")
-_WRITES = ("/contact", "/sales-data", "/trigger")
-_API_WRITES = ("/contact", "/trigger")
+_CLOUD_WRITES = ("/contact/v1/", "/productItems", "/transactions", "/eventConfigurations/")
+_API_WRITES = ("/contact", "/trigger", *_CLOUD_WRITES)
+_WRITES = (*_API_WRITES, "/sales-data")
 _WRITE_ONLY = ("reset-after", "applied-then-503", "partial-reject", "auth-expired")
 _CIN7_ONLY = ("throttle-text",)
 

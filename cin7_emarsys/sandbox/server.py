@@ -64,11 +64,13 @@ def serve(
     faults: Sequence[str] = (),
     json_output: bool = False,
     env_file: Path | None = None,
+    edition: str = "emarsys",
 ) -> None:
     """Serves until a signal; port 0 takes a free one. Prints the environment for a client when both ports listen.
 
     `limits`: "fast" has no limit and throttle faults that ask for 1 second; "real" has the vendors' limits (60 and
-    1,000 calls in a sliding window of 60 s). `window_seconds` makes the window of both shorter.
+    1,000 calls in a sliding window of 60 s). `window_seconds` makes the window of both shorter. `edition`: which of
+    the two products the Emarsys account has (emarsys, engagement_cloud).
     """
     from cin7_emarsys.sandbox import emarsys
 
@@ -86,7 +88,7 @@ def serve(
         ),
         emarsys.create_app(
             clock=clock, faults=engine, seed=seed, calls_per_window=emarsys_calls, window_seconds=window,
-            control_routes=routes,
+            control_routes=routes, edition=edition,
         ),
     )  # fmt: skip
     gc.collect()
@@ -120,6 +122,7 @@ def _environment(ports: list[int], limits: str, window: float, emarsys: dict[str
         "EMARSYS_BASE_URL": f"{emarsys_url}/api",
         "EMARSYS_TOKEN_URL": f"{emarsys_url}/oauth2/token",
         "EMARSYS_HAPI_URL": f"{emarsys_url}/hapi",
+        "EMARSYS_CLOUD_URL": f"{emarsys_url}/ec",
         "EMARSYS_CALLS_PER_MINUTE": str(pace[1]),
         "EMARSYS_WINDOW_SECONDS": seconds,
         **emarsys,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +44,15 @@ class Emarsys:
         self._token = self._token or self.token().json()["access_token"]
         headers = {"Authorization": f"Bearer {self._token}"}
         return self.http.request(method, f"/api/v3/{path}", json=body, headers=headers)
+
+    def cloud(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """A call of the Engagement Cloud edition."""
+        self._token = self._token or self.token().json()["access_token"]
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        sent = {"Authorization": f"Bearer {self._token}", "Content-Type": kind, **headers}
+        return self.http.request(
+            method, f"/ec/{path}", content=None if body is None else json.dumps(body), headers=sent
+        )
 
     def data(self, method: str, path: str, body: Any = None) -> Any:
         """`data` of a call that must succeed."""
@@ -151,7 +161,7 @@ NewEmarsys = Callable[..., Emarsys]
 def new_emarsys(server: tuple[httpx.Client, Swapped]) -> NewEmarsys:
     """Starts a fresh account, with a rate limit if wanted."""
 
-    def start(calls_per_window: int | None = None, window_seconds: float = 60) -> Emarsys:
+    def start(calls_per_window: int | None = None, window_seconds: float = 60, edition: str = "emarsys") -> Emarsys:
         http, swapped = server
         clock, faults = Clock(), Faults()
         swapped.app = create_app(
@@ -161,6 +171,7 @@ def new_emarsys(server: tuple[httpx.Client, Swapped]) -> NewEmarsys:
             calls_per_window=calls_per_window,
             window_seconds=window_seconds,
             control_routes=[],
+            edition=edition,
         )
         return Emarsys(http, clock, faults)
 
@@ -170,6 +181,12 @@ def new_emarsys(server: tuple[httpx.Client, Swapped]) -> NewEmarsys:
 @pytest.fixture
 def emarsys(new_emarsys: NewEmarsys) -> Emarsys:
     return new_emarsys()
+
+
+@pytest.fixture
+def cloud(new_emarsys: NewEmarsys) -> Emarsys:
+    """An account of the Engagement Cloud edition."""
+    return new_emarsys(edition="engagement_cloud")
 
 
 @pytest.fixture

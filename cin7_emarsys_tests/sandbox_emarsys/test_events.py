@@ -150,3 +150,20 @@ def test_partial_reject_refuses_one_contact_of_a_trigger(emarsys: Emarsys, path:
     assert list(emarsys.data("POST", path, body)["errors"][BO]) == ["2012"]
     assert "errors" not in emarsys.data("POST", path, body)
     assert [email for _, email, _ in mails(emarsys)] == [ANA, BO]
+
+
+def test_mail_campaigns_may_send_a_repeated_trigger_again_and_programs_not(emarsys: Emarsys, path: str) -> None:
+    emarsys.control("switches", {"campaign_deduplication": False, "interactions": True})
+    body = {"key_id": "3", "external_id": ANA, "trigger_id": "so-1|shipped|1"}
+    for _ in range(2):
+        assert emarsys.data("POST", path, body)["connectedTo"]["email"]
+    assert len(mails(emarsys)) == 2
+    emarsys.control("switches", {"program_events": ["order_shipped"]})
+    assert emarsys.data("POST", path, body)["connectedTo"] == {
+        "email": False,
+        "acProgram": True,
+        "interactionsProgram": False,
+    }
+    assert len(mails(emarsys)) == 2
+    assert emarsys.data("GET", "event/2001/usages")["program_ids"]
+    assert [event["deduplicated"] for event in emarsys.judge("events")["events"]] == [False, False, True]

@@ -5,8 +5,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
+from cin7_emarsys.sandbox import engagement_cloud
 from cin7_emarsys.sandbox.clock import Clock
 from cin7_emarsys.sandbox.emarsys import (
     contact_reads,
@@ -20,7 +21,7 @@ from cin7_emarsys.sandbox.emarsys.account import Account
 from cin7_emarsys.sandbox.emarsys.auth import Tokens
 from cin7_emarsys.sandbox.emarsys.envelope import envelope
 from cin7_emarsys.sandbox.emarsys.feed import Feed
-from cin7_emarsys.sandbox.emarsys.gate import Gate, throttle_fault
+from cin7_emarsys.sandbox.emarsys.gate import Gate, no_route, throttle_fault
 from cin7_emarsys.sandbox.emarsys.limits import Windows
 from cin7_emarsys.sandbox.emarsys.switches import Switches
 from cin7_emarsys.sandbox.faults import FaultMiddleware, Faults
@@ -35,12 +36,15 @@ def create_app(
     calls_per_window: int | None,
     window_seconds: float,
     control_routes: list[Route],
+    edition: str = "emarsys",
 ) -> Starlette:
-    """The Emarsys service with a fresh account. `control_routes` (clock, faults, merchant) are mounted as they are.
+    """The Emarsys service with a fresh account of `edition` (see `Switches.edition`); both editions' paths are there.
+    `control_routes` (clock, faults, merchant) are mounted as they are.
 
     Of two routes of the same path the more general one comes later. The server must not add a `Date` of its own.
     """
-    account = Account(clock, faults, seed, Switches(rate_limit=calls_per_window, rate_window=window_seconds))
+    fresh = {"rate_limit": calls_per_window, "rate_window": window_seconds, "edition": edition}
+    account = Account(clock, faults, seed, Switches.model_validate(fresh))
     tokens = Tokens(clock, seed, lambda: account.switches().token_lifetime)
     windows, feed, log = Windows(clock), Feed(account), RequestLog(clock)
 
@@ -60,17 +64,20 @@ def create_app(
         *control.routes(account, tokens, feed),
         *control_routes,
     ]
-    app = Starlette(
+    core = Starlette(
         routes=routes,
         middleware=[
-            Middleware(RequestLogMiddleware, log=log, key_header="authorization"),
             Middleware(FaultMiddleware, faults=faults, service="emarsys", clock=clock, throttle_response=throttle),
             Middleware(Gate, tokens=tokens, windows=windows, switches=account.switches),
         ],
         exception_handlers={HTTPException: _unrouted},
     )
-    app.router.redirect_slashes = False
-    return app
+    core.router.redirect_slashes = False
+    cloud = engagement_cloud.create_app(account, tokens, clock=clock, faults=faults)
+    return Starlette(
+        routes=[Mount(engagement_cloud.PREFIX, app=cloud), Mount("", app=core)],
+        middleware=[Middleware(RequestLogMiddleware, log=log, key_header="authorization")],
+    )
 
 
 async def _healthcheck(request: Request) -> Response:
@@ -78,8 +85,10 @@ async def _healthcheck(request: Request) -> Response:
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
-    """404 has no envelope; a wrong method on the Core API has one."""
+    """A wrong method on the Core API has an envelope."""
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        return no_route()
     if status == 405 and request.url.path.startswith("/api/v3/"):
         return envelope("", 1009, "Invalid HTTP method", 400)
-    return JSONResponse({"message": "no Route matched with those values" if status == 404 else "error"}, status)
+    return JSONResponse({"message": "error"}, status)

@@ -15,12 +15,13 @@ from cin7_emarsys.sandbox.clock import Clock
 CREDENTIALS: dict[str, str] = {
     "EMARSYS_CLIENT_ID": "sandbox-client",
     "EMARSYS_CLIENT_SECRET": "sandbox-not-a-secret",
+    "EMARSYS_INTEGRATION_ID": "5a4db0c0-0000-4000-8000-000000000001",
     "EMARSYS_MERCHANT_ID": "5A4DB0C5A4DB0C00",
     "EMARSYS_SALES_TOKEN": "sandbox-sales-token",
     "FEED_USER": "sandbox-feed",
     "FEED_PASSWORD": "sandbox-feed-password",
 }
-"""Fixed and fake. The sales token also opens the catalogue upload."""
+"""Fixed and fake. The sales token also opens the catalogue upload; the integration is for engagement events."""
 
 
 class Tokens:

@@ -76,7 +76,7 @@ def parsed(body: bytes, bom: str) -> tuple[dict[str, Item], list[str]]:
                 errors.append(f"line {number}: {len(cells)} cells instead of {len(columns)}")
                 continue
             item = dict(zip(columns, cells, strict=True))
-            errors += [f"line {number} ({item['item']}): {error}" for error in _item_errors(item)]
+            errors += [f"line {number} ({item['item']}): {error}" for error in item_errors(item)]
             if item["item"] in items:
                 errors.append(f"line {number}: duplicate item {item['item']}")
             items[item["item"]] = item
@@ -96,7 +96,8 @@ def _column_errors(columns: list[str]) -> list[str]:
     return errors + [f"unknown column {name}" for name in columns if name not in known and not _CUSTOM.fullmatch(name)]
 
 
-def _item_errors(item: Item) -> list[str]:
+def item_errors(item: Item) -> list[str]:
+    """What is wrong with one item; it has all required columns."""
     errors = [f"{name} is empty" for name in REQUIRED if name != "price" and not item[name].strip()]
     if item["available"] and item["available"] not in (*TRUE, *FALSE):
         errors.append("available is neither true nor false")

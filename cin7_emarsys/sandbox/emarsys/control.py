@@ -7,7 +7,8 @@
   UI; null clears; `duplicate` adds a second contact with the same e-mail |
 | DELETE contacts {"email"} | somebody deletes the contact in the UI |
 | POST fields {"name", "application_type", "string_id"?, "choices"?: [labels]} | any field type, made by the vendor |
-| POST events {"name"} | somebody creates an external event in the UI |
+| POST events {"name", "schema"?: {property: "string"|"number"|"boolean"|"object"|"array"}, "contact"?: property} |
+  somebody creates an event in the UI; schema and contact (the property with the e-mail) are for engagement events |
 | POST catalog/pull {"url", "user"?, "password"?} | Emarsys downloads the product file |
 | POST tactics/check | the tactics compare now |
 | POST tokens/revoke | all tokens end |
@@ -25,6 +26,7 @@ from cin7_emarsys.sandbox.emarsys.account import Account
 from cin7_emarsys.sandbox.emarsys.auth import Tokens
 from cin7_emarsys.sandbox.emarsys.contacts import Contact
 from cin7_emarsys.sandbox.emarsys.envelope import RowRefusal
+from cin7_emarsys.sandbox.emarsys.events import SCHEMA_KINDS
 from cin7_emarsys.sandbox.emarsys.feed import Feed
 from cin7_emarsys.sandbox.emarsys.fields import CHOICE_TYPES, EMAIL, TYPES, Value, is_email
 
@@ -88,10 +90,13 @@ class Control:
         return {"id": int(field.id), "string_id": field.string_id, "choices": field.choices}
 
     async def add_event(self, body: dict[str, Any]) -> dict[str, Any]:
-        _only(body, "name")
-        name = _text(body, "name")
+        _only(body, "name", "schema", "contact")
+        name, schema, contact = _text(body, "name"), body.get("schema", {}), body.get("contact", "email")
+        if not isinstance(schema, dict) or any(kind not in SCHEMA_KINDS for kind in schema.values()):
+            raise ValueError(f"a schema is {{property: one of {', '.join(SCHEMA_KINDS)}}}")
         event = self._account.events.by_name(name) or self._account.events.create(name, self._account.clock.now())
-        return {"id": event.id, "name": event.name}
+        event.schema, event.contact = schema, contact
+        return {"id": event.id, "name": event.name, "event_configuration_id": event.configuration_id}
 
     async def pull(self, body: dict[str, Any]) -> dict[str, Any]:
         _only(body, "url", "user", "password")

@@ -65,9 +65,11 @@ class EventRoutes:
 
     async def usages(self, call: Call) -> dict[str, list[int]]:
         event = self._event(call)
+        listener = [event.id * 10] if self._listened(event) else []
+        program = event.name in self._account.switches().program_events
         return {
-            "program_ids": [],
-            "email_ids": [event.id * 10] if self._listened(event) else [],
+            "program_ids": listener if program else [],
+            "email_ids": [] if program else listener,
             "interactions_program_ids": [],
         }
 
@@ -91,7 +93,8 @@ class EventRoutes:
         if batch and (errors or shape != "absent"):
             data["errors"] = errors or ([] if shape == "array" else {})
         if interactions:
-            connected = {"email": True, "acProgram": False, "interactionsProgram": False}
+            program = event.name in self._account.switches().program_events
+            connected = {"email": not program, "acProgram": program, "interactionsProgram": False}
             data["connectedTo"] = connected if listened else False
             if any(len(json.dumps(each.data).encode()) > WARN_DATA for each in triggers):
                 data["warnings"] = ["The event data is too big for Interactions programs"]
@@ -121,17 +124,11 @@ class EventRoutes:
 
     def _record(self, event: Event, contact: Contact, each: Trigger) -> None:
         now, events = self._account.clock.now(), self._account.events
-        repeated = events.repeated(each.trigger_id, now, self._account.switches().trigger_memory)
-        events.log.append(
-            {
-                "event": event.name,
-                "email": contact.email,
-                "trigger_id": each.trigger_id,
-                "received_at": now.isoformat(timespec="milliseconds"),
-                "data": each.data,
-                "deduplicated": repeated,
-            }
-        )
+        switches = self._account.switches()
+        repeated = events.repeated(each.trigger_id, now, switches.trigger_memory)
+        if not switches.campaign_deduplication and event.name not in switches.program_events:
+            repeated = False
+        events.add(event, contact.email, each.trigger_id, now, each.data, repeated=repeated)
         if not repeated and self._listened(event):
             self._account.mail("triggered", event.name, contact)
 

@@ -3,15 +3,25 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 FIRST_ID = 2001
+SCHEMA_KINDS = ("string", "number", "boolean", "object", "array")
 
 
 @dataclass(slots=True)
 class Event:
+    """For engagement events: `schema` (property → kind; empty = anything), `contact` (the property with the e-mail)."""
+
     id: int
     name: str
     created: datetime
+    schema: dict[str, str] = field(default_factory=dict)
+    contact: str = "email"
+
+    @property
+    def configuration_id(self) -> str:
+        return str(UUID(int=self.id))
 
 
 @dataclass(slots=True)
@@ -30,6 +40,20 @@ class Events:
         event = Event(FIRST_ID + len(self.by_id), name, at)
         self.by_id[event.id] = event
         return event
+
+    def add(
+        self, event: Event, email: str, trigger_id: str | None, at: datetime, data: dict[str, Any], *, repeated: bool
+    ) -> None:
+        self.log.append(
+            {
+                "event": event.name,
+                "email": email,
+                "trigger_id": trigger_id,
+                "received_at": at.isoformat(timespec="milliseconds"),
+                "data": data,
+                "deduplicated": repeated,
+            }
+        )
 
     def repeated(self, trigger_id: str | None, now: datetime, memory: float) -> bool:
         """Whether this trigger id was accepted within the last `memory` seconds; remembers it."""

@@ -14,6 +14,8 @@ from cin7_emarsys.sandbox.emarsys.switches import Switches
 from cin7_emarsys.sandbox.requests import ASGIApp, Message, Receive, Scope, Send, header
 
 _ANONYMOUS = "anonymous"
+_EDITION_PATHS = ("/api/v3/", "/hapi/")
+"""Calls that only an account of the Emarsys edition has."""
 
 
 class Gate:
@@ -30,6 +32,9 @@ class Gate:
         path: str = scope["path"]
         if len(path) > 1 and path.endswith("/"):
             scope = {**scope, "path": path.rstrip("/")}
+        if path.startswith(_EDITION_PATHS) and self.switches().edition != "emarsys":
+            await no_route()(scope, receive, send)
+            return
         if not path.startswith("/api/v3/"):
             await self.app(scope, receive, send)
             return
@@ -59,6 +64,11 @@ class Gate:
         elif credential is None:
             app = envelope("", 1, "Unauthorized", 401)
         await app(scope, receive, with_headers)
+
+
+def no_route() -> Response:
+    """404 has no envelope."""
+    return JSONResponse({"message": "no Route matched with those values"}, 404)
 
 
 def throttled(standing: Standing, switches: Switches) -> Response:

@@ -57,10 +57,11 @@ class Sales:
             rows = await run_in_threadpool(parsed, body, header)
         except ValueError as error:
             return PlainTextResponse(f"Upload refused: {error}\n", 400)
-        self._accept(header, rows)
+        self.accept(header, rows)
         return PlainTextResponse("Upload accepted\n")
 
-    def _accept(self, header: tuple[str, ...], rows: list[list[str]]) -> None:
+    def accept(self, header: tuple[str, ...], rows: list[list[str]]) -> None:
+        """Takes the lines of one call, by then checked."""
         now = self._clock.now()
         self._batches += 1
         batch = Batch(self._batches, header, now.isoformat(timespec="milliseconds"), rows)
@@ -147,8 +148,9 @@ def _is_timestamp(text: str) -> bool:
 
 
 def _transaction(header: Sequence[str], row: Sequence[str]) -> tuple[str, bool]:
-    """Order or refund of one order id."""
-    return row[header.index("order")], row[header.index("quantity")].startswith("-")
+    """Order or refund of one id."""
+    name = "transaction" if "transaction" in header else "order"
+    return row[header.index(name)], row[header.index("quantity")].startswith("-")
 
 
 def _shown(batch: Batch, row: list[str]) -> dict[str, Any]:

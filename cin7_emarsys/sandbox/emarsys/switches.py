@@ -34,6 +34,9 @@ class Switches(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    edition: Literal["emarsys", "engagement_cloud"] = "emarsys"
+    """An account belongs to one; the calls of the other one do not exist for it."""
+
     # Access
     permissions: dict[str, bool] = Field(default_factory=dict)
     """Only what is not allowed needs to be named: `{"contact.update": false}`."""
@@ -70,7 +73,11 @@ class Switches(BaseModel):
     interactions: bool = False
     event_listeners: list[str] | None = None
     """Names of the events that a mail or program listens to; null = all."""
+    program_events: list[str] = []
+    """Of these, the events that an automation program listens to; an e-mail campaign listens to the others."""
     trigger_memory: float = Field(default=86_400, ge=0)
+    campaign_deduplication: bool = True
+    """False: a trigger id that comes again is dropped for events of programs only, not of e-mail campaigns."""
 
     # Sales
     sales_header: list[str] = ["item", "price", "order", "timestamp", "email", "quantity"]
@@ -85,6 +92,20 @@ class Switches(BaseModel):
     low_stock_field: str = "c_low_stock"
     low_stock_threshold: int = 5
     price_drop_percent: float = Field(default=10, gt=0)
+
+    # Engagement Cloud
+    service_prefixes: dict[str, str] = {"productItems": "", "integrations": "engagementevent/v1"}
+    """What stands before these paths."""
+    max_bytes: int = Field(default=1_000_000, gt=0)
+    max_items: int = Field(default=500, gt=0)
+    max_transactions: int = Field(default=100, gt=0)
+    unsaved_contact: Literal["not_saved", "refused"] = "not_saved"
+    """A new contact that is not saved, for example because it exists: 200 with "notSavedContacts", or 400."""
+    quoted_keys: bool = False
+    """Whether a path names a contact as `(field='value')`."""
+    stale_items: Literal["ignored", "applied"] = "ignored"
+    """An item whose eventTime is older than the stored one's."""
+    transactions_enabled: bool = True
 
     @field_validator("permissions")
     @classmethod
