@@ -466,6 +466,15 @@ class Fulfilment(Record):
     Ship: ShipTask | None = None
 
 
+class Payment(Record):
+    ID: GuidRef = None
+    Reference: Text = None
+    Amount: Number = None
+    DatePaid: Day = None
+    Account: Text = None
+    CurrencyRate: Rate = None
+
+
 class Invoice(Record):
     TaskID: GuidRef = None
     InvoiceNumber: Text = None
@@ -474,6 +483,7 @@ class Invoice(Record):
     CurrencyConversionRate: Rate = None
     Lines: list[Line] | None = None
     AdditionalCharges: list[Charge] | None = None
+    Payments: list[Payment] | None = None
     TotalBeforeTax: Number = None
     Tax: Number = None
     Total: Number = None
@@ -489,6 +499,7 @@ class CreditNote(Record):
     CreditNoteConversionRate: Rate = None
     Lines: list[Line] | None = None
     AdditionalCharges: list[Charge] | None = None
+    Refunds: list[Payment] | None = Field(None, validation_alias=AliasChoices("Refunds", "Payments"))
     Restock: list[PickLine] | None = None
     TotalBeforeTax: Number = None
     Tax: Number = None

@@ -6,6 +6,7 @@ Belongs here: keys, owners, descriptions, metadata, check results. Does not belo
 # Dagster reads the annotations of its functions, so they must not be postponed.
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from dagster import (
@@ -78,6 +79,13 @@ def _spec(model: Model) -> AssetSpec:
     )
 
 
+def _shown(value: Any) -> Any:
+    """A figure as metadata: numbers stay numbers, so that the UI plots them; dates are text."""
+    if isinstance(value, Decimal):
+        return float(value)
+    return value if isinstance(value, int | float) else "none" if value is None else str(value)
+
+
 def _of(schema: str) -> list[Model]:
     return [model for model in models().values() if model.schema == schema]
 
@@ -98,7 +106,11 @@ def schema_assets(schema: str) -> AssetsDefinition:
         for table in built:
             yield MaterializeResult(
                 asset_key=key_of(table.name),
-                metadata={"dagster/row_count": table.rows, "seconds": round(table.seconds, 3)},
+                metadata={
+                    "dagster/row_count": table.rows,
+                    "seconds": round(table.seconds, 3),
+                    **{name: _shown(value) for name, value in table.figures.items()},
+                },
             )
 
     return build_schema

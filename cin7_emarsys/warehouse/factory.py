@@ -10,6 +10,8 @@ column, and when it is not simply replaced at each build:
   `valid_from` and `valid_to`; a row is open while `valid_to` is null.
 * `-- materialize: append`: rows whose key is not there yet are added; what is there is never touched.
 * `-- feedback: schema.table, ...`: tables read in the state before the build; no dependency of the graph.
+
+`-- figure <name>: <aggregate>` names a figure of the table (of a history: of its open rows) that each build reports.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class Model:
     ignoring: frozenset[str]
     feedback: frozenset[str]
     depends: frozenset[str]
+    figures: Mapping[str, str] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -74,11 +77,12 @@ class Model:
 
 @dataclass(frozen=True)
 class Built:
-    """What one model's build did: rows in the table afterwards, and seconds."""
+    """What one model's build did: rows in the table afterwards, seconds, and the figures its file names."""
 
     name: str
     rows: int
     seconds: float
+    figures: Mapping[str, Any]
 
 
 def parse(file: Path, text: str, connection: DuckDBPyConnection) -> Model:
@@ -86,17 +90,21 @@ def parse(file: Path, text: str, connection: DuckDBPyConnection) -> Model:
     shown = f"{file.parent.name}/{file.name}"
     tags: dict[str, str] = {}
     columns: dict[str, str] = {}
+    figures: dict[str, str] = {}
     lines = text.splitlines()
     body = next((n for n, line in enumerate(lines) if line.strip() and not line.startswith("--")), len(lines))
     last: tuple[dict[str, str], str] | None = None
     for line in lines[:body]:
         content = line.removeprefix("--").strip()
         column = re.match(r"@column (\w+): (.+)", content)
+        figure = re.match(r"figure (\w+): (.+)", content)
         tag = re.match(r"(grain|key|meaning|materialize|feedback): (.+)", content)
         if column:
             if column[1] in columns:
                 raise ModelError(shown, f"column {column[1]} is documented twice")
             columns[column[1]], last = column[2], (columns, column[1])
+        elif figure:
+            figures[figure[1]], last = figure[2], (figures, figure[1])
         elif tag:
             tags[tag[1]], last = tag[2], (tags, tag[1])
         elif last and content:  # a description that goes on in the next line
@@ -131,6 +139,7 @@ def parse(file: Path, text: str, connection: DuckDBPyConnection) -> Model:
         ignoring=frozenset({how[2], *_names(how[3] or "")} if how[2] else ()),
         feedback=feedback,
         depends=read - feedback,
+        figures=figures,
     )
 
 
@@ -201,9 +210,16 @@ def _write(connection: DuckDBPyConnection, model: Model) -> Built:
             _ensure(connection, model)
             (_append if model.materialize == "append" else _keep_history)(connection, model)
         counted = connection.execute(f"select count(*) from {model.name}").fetchone()
+        figures = connection.execute(_figures(model, model.name)).fetchone() if model.figures else None
     except duckdb.Error as error:
         raise ModelError(model.file, error) from None  # the chained text could carry an address
-    return Built(model.name, counted[0] if counted else 0, time.perf_counter() - started)
+    named = dict(zip(model.figures, figures or (), strict=True))
+    return Built(model.name, counted[0] if counted else 0, time.perf_counter() - started, named)
+
+
+def _figures(model: Model, source: str) -> str:
+    open_rows = " where valid_to is null" if model.materialize == "history" and source == model.name else ""
+    return f"select {', '.join(model.figures.values())} from {source}{open_rows}"
 
 
 def _ensure(connection: DuckDBPyConnection, model: Model) -> None:
@@ -260,6 +276,8 @@ def _same(model: Model, left: str, right: str) -> str:
 def _typed(model: Model, connection: DuckDBPyConnection, stated: Mapping[str, dict[str, str]]) -> Model:
     try:
         types = _describe(connection, model.sql)
+        if model.figures:
+            connection.execute(f"explain {_figures(model, f'({model.sql})')}")
     except duckdb.Error as error:
         raise ModelError(model.file, error) from None
     for name in types:

@@ -35,8 +35,9 @@ create table raw.customers (
 );
 create table raw.sale_headers (
     SaleID VARCHAR, OrderNumber VARCHAR, Status VARCHAR, OrderDate DATE, Customer VARCHAR, CustomerID VARCHAR,
-    BaseCurrency VARCHAR, CustomerCurrency VARCHAR, Updated TIMESTAMP, OrderStatus VARCHAR, FulFilmentStatus VARCHAR,
-    Type VARCHAR, SourceChannel VARCHAR, OrderLocationID VARCHAR, _in_first_scan BOOLEAN
+    InvoiceAmount DECIMAL(18,4), BaseCurrency VARCHAR, CustomerCurrency VARCHAR, Updated TIMESTAMP,
+    OrderStatus VARCHAR, FulFilmentStatus VARCHAR, Type VARCHAR, SourceChannel VARCHAR, OrderLocationID VARCHAR,
+    _in_first_scan BOOLEAN
 );
 create table raw.sales (
     ID VARCHAR, Customer VARCHAR, CustomerID VARCHAR, Contact VARCHAR, Phone VARCHAR, Email VARCHAR,
@@ -79,6 +80,9 @@ create table raw.sales (
             Description VARCHAR, Quantity DECIMAL(18,4), Price DECIMAL(18,4), Discount DECIMAL(18,4),
             Tax DECIMAL(18,4), Total DECIMAL(18,4)
         )[],
+        Payments STRUCT(
+            ID VARCHAR, Reference VARCHAR, Amount DECIMAL(18,4), DatePaid DATE, CurrencyRate DECIMAL(18,8)
+        )[],
         TotalBeforeTax DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
     )[],
     CreditNotes STRUCT(
@@ -91,6 +95,9 @@ create table raw.sales (
         AdditionalCharges STRUCT(
             Description VARCHAR, Quantity DECIMAL(18,4), Price DECIMAL(18,4), Discount DECIMAL(18,4),
             Tax DECIMAL(18,4), Total DECIMAL(18,4)
+        )[],
+        Refunds STRUCT(
+            ID VARCHAR, Reference VARCHAR, Amount DECIMAL(18,4), DatePaid DATE, CurrencyRate DECIMAL(18,8)
         )[],
         TotalBeforeTax DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
     )[],
@@ -112,6 +119,9 @@ create table raw.credit_notes (
         AdditionalCharges STRUCT(
             Description VARCHAR, Quantity DECIMAL(18,4), Price DECIMAL(18,4), Discount DECIMAL(18,4),
             Tax DECIMAL(18,4), Total DECIMAL(18,4)
+        )[],
+        Refunds STRUCT(
+            ID VARCHAR, Reference VARCHAR, Amount DECIMAL(18,4), DatePaid DATE, CurrencyRate DECIMAL(18,8)
         )[],
         TotalBeforeTax DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
     )[],

@@ -212,20 +212,26 @@ DRIFT: list[tuple[dict[str, str | None], tuple[str, str | None, str | None, str]
 
 def test_drift() -> None:
     emails = {f"p{number}@example.com": case for number, case in enumerate(DRIFT)}
-    late, out = "late@example.com", "out@example.com"
-    opted_out = customer("c-out", out)
-    opted_out["Contacts"][0]["MarketingConsent"] = 3
-    world = World().put("raw.customers", *(customer(f"c-{email}", email) for email in (*emails, late)), opted_out)
+    late, out, into = "late@example.com", "out@example.com", "into@example.com"
+    opted_out, opted_in = customer("c-out", out), customer("c-in", into)
+    opted_out["Contacts"][0]["MarketingConsent"], opted_in["Contacts"][0]["MarketingConsent"] = 3, 2
+    people = (customer(f"c-{email}", email) for email in (*emails, late))
+    world = World().put("raw.customers", *people, opted_out, opted_in)
     world.put("delivery.delivered", *(accepted(email, cin7_ltv="10.00", first_name="Ana") for email in emails))
-    world.put("delivery.delivered", accepted(late, at="2026-11-24 11:00:01", first_name="Ana"), accepted(out))
+    world.put(
+        "delivery.delivered", accepted(late, at="2026-11-24 11:00:01", first_name="Ana"), accepted(out), accepted(into)
+    )
     world.put(
         "reconciliation.contacts_read", *(back(email, fields=FIELDS | theirs) for email, (theirs, _) in emails.items())
     )
-    world.put("reconciliation.contacts_read", back(late, fields={"first_name": "Anna"}), back(out, opt_in="1")).build()
+    world.put("reconciliation.contacts_read", back(late, fields={"first_name": "Anna"}), back(out, opt_in="1"))
+    world.put("reconciliation.contacts_read", back(into, opt_in="2")).build()
     found = world.rows("reconciliation.contact_drift", "email", "field", "ours", "theirs", "cause")
     assert {row[0]: row[1:] for row in found} == {email: cause for email, (_, cause) in emails.items() if cause} | {
-        out: ("opt_in", "opt_out", "opt_in", "consent_disagrees")  # and what was sent after the reading is no drift
+        out: ("opt_in", "opt_out", "opt_in", "consent_disagrees"),
+        into: ("opt_in", "opt_in", "opt_out", "consent_disagrees"),  # and what was sent after the reading is no drift
     }
+    assert offending(world, "consent_disagreement").rows == 2
     shown = str(offending(world, "contact_drift").sample)
     assert "Anna" not in shown, "values of a person are not shown"
     assert "@" not in shown

@@ -48,6 +48,10 @@ def test_a_run_builds_and_checks_everything(warehouse: Warehouse) -> None:
     assert metadata["rows"].value == 1
     assert metadata["sample"].value.records[0].data == {"item": "B", "last_published_price": ""}
     assert "Enter the price in Cin7" in str(metadata["next_step"].value)
+    figures = {".".join(told.asset_key.path): told.materialization.metadata
+               for told in result.get_asset_materialization_events()}  # fmt: skip
+    told = {name: figures["mart.documents"][name].value for name in factory.models()["mart.documents"].figures}
+    assert told == {"invoiced": 10.0, "credited": 0.0, "faulty": 0, "newest": "2026-11-21"}
 
 
 def test_a_cadence_builds_its_part_and_only_that(warehouse: Warehouse) -> None:

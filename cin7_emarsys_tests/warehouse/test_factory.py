@@ -38,6 +38,7 @@ def load(folder: Path, **files: str) -> dict[str, factory.Model]:
         (HEADER + "select 1 as a; select 2 as a", "must be one SELECT"),
         (HEADER + "-- materialize: view\nselect 1 as a", "`-- materialize:` is table, append or history"),
         (HEADER + "-- materialize: history at seen\nselect 1 as a", "names seen, which is not a column"),
+        (HEADER + "-- figure most: max(b)\nselect 1 as a", 'Referenced column "b" not found'),
         (HEADER + "-- feedback: raw.me\nselect 1 as a", "names raw.me, which the SQL does not read"),
         (HEADER + "select a from mart.x", "reads itself; name mart.x in `-- feedback:`"),
         (HEADER + 'select "bob@example.com" as a from raw.me', "(address)"),

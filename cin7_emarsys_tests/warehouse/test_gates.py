@@ -40,7 +40,11 @@ def bad() -> World:
     world.snapshot("n2", "2026-11-24 10:15", stock)
     lines = [line("A", 9, BackorderQuantity=6)]
     world.sale("s0", {"Status": "BACKORDERED"}, Status="BACKORDERED", Order=order(*lines))
-    world.sale("s1", Invoices=[invoice("i1", line("A", 2), TotalBeforeTax=99)])
+    world.sale("s1", {"InvoiceAmount": 5}, Invoices=[invoice("i1", line("A", 2), TotalBeforeTax=99, Total=99)])
+    world.sale(
+        "s3", CustomerCurrency="USD", CurrencyRate=None, Email="a@b.c, d@e.f", Invoices=[invoice("i3", line("A", 1))]
+    )
+    world.sale("s4", Invoices=[invoice("i4", line("A", 1))], CreditNotes=[credit_note("c4", line("A", 2))])
     world.sale("s2", CustomerID=None, Email=None, Invoices=[invoice("i2", line("A", 2))])
     world.put("raw.credit_notes", {"SaleID": "n", "CreditNotes": [credit_note("c1", line("A", 99))]})
     for sale in ("n", "lost"):

@@ -23,11 +23,8 @@
 -- @column payload_hash: Hash of what Emarsys would get.
 with line_items as (
     select product_id, sku, any_value(title) as title
-    from (
-        select distinct product_id, sku, title from staging.invoice_lines
-        union all
-        select distinct product_id, sku, title from staging.credit_note_lines
-    )
+    from staging.document_lines
+    where not is_charge
     group by product_id, sku
 ),
 sold as (select distinct product_id from line_items),

@@ -2,6 +2,8 @@
 -- key: email
 -- meaning: What Emarsys should hold for each contact. What follows from orders is left out until the whole history has
 -- been read, so that nobody is greeted as new by mistake.
+-- figure wholesale: count(*) filter (wholesale)
+-- figure opted_out: count(*) filter (consent = 'opt_out')
 -- @column email: E-mail, normalised; the key.
 -- @column customer_id: Customer account.
 -- @column person_id: The person.

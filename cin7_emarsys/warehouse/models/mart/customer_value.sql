@@ -1,6 +1,11 @@
 -- grain: one row per person
 -- key: person_id
 -- meaning: Lifetime value and order history of every person, worked out from documents, net of refunds and tax.
+-- figure ltv: coalesce(sum(ltv), 0)
+-- figure gross: coalesce(sum(gross), 0)
+-- figure refunded: coalesce(sum(refunded), 0)
+-- figure repeat_customers: count(*) filter (order_count > 1)
+-- figure newest: max(last_order_date)
 -- @column person_id: The person.
 -- @column email: The e-mail, if there is one.
 -- @column customer_type: prospect, new, repeat or wholesale.
@@ -43,7 +48,8 @@ spent as (
     select purchases.person_id, products.category, sum(lines.net_base) as net
     from mart.purchases as purchases
     join staging.invoices as invoices on invoices.sale_id = purchases.sale_id and invoices.is_counted
-    join staging.invoice_lines as lines on lines.document_id = invoices.document_id
+    join staging.document_lines as lines
+        on lines.document_kind = 'invoice' and lines.document_id = invoices.document_id
     join staging.products as products on products.product_id = lines.product_id and products.category is not null
     where purchases.is_purchase and purchases.person_id is not null
     group by all

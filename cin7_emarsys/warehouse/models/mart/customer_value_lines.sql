@@ -1,6 +1,8 @@
 -- grain: one row per document of a person, and one per open order
 -- key: document_kind, document_id
 -- meaning: The statement behind a lifetime value: every document that adds up to it, with its sign.
+-- figure amount: coalesce(sum(amount), 0)
+-- figure newest: max(dated_on)
 -- @column person_id: The person.
 -- @column document_kind: invoice, credit_note or open_order.
 -- @column document_id: The document.
@@ -13,7 +15,7 @@
 -- @column rate: Base units for one unit of its currency.
 -- @column amount: What it adds to the lifetime value, in the currency of the books.
 -- @column fx_difference: Of a refund: what it differs by because its rate is not that of the sale's invoices.
--- @column note: purchase, fully_refunded, no_value, refund, standalone_refund or open_order.
+-- @column note: purchase, fully_refunded, over_refunded, no_value, refund, standalone_refund or open_order.
 -- @column fault: What is wrong with the document; null where nothing is.
 select
     documents.person_id,

@@ -1,6 +1,10 @@
 -- grain: one row per invoice or credit note that counts
 -- key: document_kind, document_id
 -- meaning: Documents with their counted value, worked out from their lines and checked against their own totals.
+-- figure invoiced: coalesce(sum(net) filter (document_kind = 'invoice'), 0)
+-- figure credited: coalesce(sum(net) filter (document_kind = 'credit_note'), 0)
+-- figure faulty: count(fault)
+-- figure newest: max(dated_on)
 -- @column document_kind: invoice or credit_note.
 -- @column document_id: The document.
 -- @column sale_id: Its sale.
@@ -37,44 +41,31 @@ with documents as (
     where is_counted
 ),
 lines as (
-    select 'invoice' as document_kind, document_id, count(*) as lines, sum(quantity) as items, sum(amount) as amount,
-        sum(net) as net, sum(net_base) as net_base
-    from staging.invoice_lines
-    group by document_id
-    union all
-    select 'credit_note', document_id, count(*), sum(quantity), sum(amount), sum(net), sum(net_base)
-    from staging.credit_note_lines
-    group by document_id
-),
-all_charges as (
-    select 'invoice' as document_kind, * from staging.invoice_charges
-    union all
-    select 'credit_note', * from staging.credit_note_charges
-),
-charges as (
-    select document_kind, document_id, count(*) as charges, sum(amount) as amount,
-        sum(net) filter (counts) as net, sum(net_base) filter (counts) as net_base,
-        sum(tax_base) filter (counts) as tax_base, sum(net) filter (not counts) as left_out
-    from all_charges
+    select document_kind, document_id, count(*) as entries, count(*) filter (not is_charge) as lines,
+        sum(quantity) filter (not is_charge) as items, sum(amount) as amount,
+        sum(net) filter (counts) as goods, sum(net_base) filter (counts) as net,
+        sum(net_base) filter (is_charge and counts) as charges_net,
+        sum(tax_base) filter (is_charge and counts) as charges_tax, sum(net) filter (not counts) as left_out,
+        min(oddity) as oddity
+    from staging.document_lines
     group by document_kind, document_id
 ),
 added as (
     select
         documents.*,
         coalesce(lines.lines, 0) as lines,
-        coalesce(charges.charges, 0) as charges,
+        coalesce(lines.entries, 0) as entries,
         coalesce(lines.items, 0) as items,
-        coalesce(lines.net, 0) + coalesce(charges.net, 0) as goods,
-        coalesce(lines.net_base, 0) + coalesce(charges.net_base, 0) as net,
-        coalesce(charges.net_base, 0) as charges_net,
-        coalesce(charges.tax_base, 0) as charges_tax,
-        coalesce(charges.left_out, 0) as not_counted,
-        coalesce(lines.amount, 0) + coalesce(charges.amount, 0) as computed_total
+        coalesce(lines.goods, 0) as goods,
+        coalesce(lines.net, 0) as net,
+        coalesce(lines.charges_net, 0) as charges_net,
+        coalesce(lines.charges_tax, 0) as charges_tax,
+        coalesce(lines.left_out, 0) as not_counted,
+        coalesce(lines.amount, 0) as computed_total,
+        lines.oddity
     from documents
     left join lines
         on lines.document_kind = documents.document_kind and lines.document_id = documents.document_id
-    left join charges
-        on charges.document_kind = documents.document_kind and charges.document_id = documents.document_id
 )
 select
     added.document_kind,
@@ -101,8 +92,9 @@ select
     case
         when added.rate is null then 'no exchange rate for ' || added.currency
         when added.dated_on is null then 'no date'
-        when abs(added.computed_total - added.stated_total) > 0.005 * (added.lines + added.charges) + 0.01
+        when abs(added.computed_total - added.stated_total) > 0.005 * added.entries + 0.01
             then 'lines and charges do not add up to its total'
+        when added.oddity is not null then added.oddity
         when added.lines = 0 and added.charges_net <> 0 then 'a discount or charge without a line to carry it'
     end as fault
 from added

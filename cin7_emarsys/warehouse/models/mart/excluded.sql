@@ -41,11 +41,8 @@ union all
 select 'sales', routes.document_kind || ':' || routes.document_id || ':' || lines.line_no, routes.excluded,
     routes.sale_id
 from mart.sales_documents as routes
-join (
-    select 'invoice' as document_kind, document_id, line_no from staging.invoice_lines
-    union all
-    select 'credit_note', document_id, line_no from staging.credit_note_lines
-) as lines on lines.document_kind = routes.document_kind and lines.document_id = routes.document_id
+join staging.document_lines as lines
+    on lines.document_kind = routes.document_kind and lines.document_id = routes.document_id and not lines.is_charge
 where routes.excluded is not null
 union all
 select 'events', fact_id, case when absorbed then 'absorbed_by_baseline' else 'history' end, event

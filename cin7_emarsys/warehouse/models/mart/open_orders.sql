@@ -1,6 +1,7 @@
 -- grain: one row per order that is authorised and not invoiced
 -- key: sale_id
 -- meaning: Open orders: they make a person a customer, and are worth nothing yet.
+-- figure newest: max(ordered_on)
 -- @column sale_id: The sale.
 -- @column order_number: Number of the order.
 -- @column person_id: Whose it is.

@@ -2,6 +2,8 @@
 -- key: trigger_id
 -- feedback: delivery.records
 -- meaning: Events for Emarsys, each once, with what a mail about it needs; or why it must not go.
+-- figure to_send: count(*) filter (excluded is null)
+-- figure newest: max(fact_at)
 -- @column trigger_id: The business fact; Emarsys drops a second event with the same id.
 -- @column event: first_purchase, repeat_purchase, order_shipped, order_backordered, refund_issued or order_cancelled.
 -- @column kind: transactional, or marketing (goes only with consent).
@@ -30,17 +32,20 @@ with events as (
     where not facts.silent
 ),
 live as (select * from events where deadline_at > as_of - interval 14 days),
-parts as (
-    select live.trigger_id, lines.line_no, lines.product_id, lines.sku, lines.title, lines.quantity, lines.net as price
+billed as (
+    select live.trigger_id, 'invoice' as document_kind, invoices.document_id
     from live
     join staging.invoices as invoices on invoices.sale_id = live.sale_id and invoices.is_counted
-    join staging.invoice_lines as lines on lines.document_id = invoices.document_id
     where live.fact = 'purchase'
     union all
-    select live.trigger_id, lines.line_no, lines.product_id, lines.sku, lines.title, lines.quantity, lines.net
-    from live
-    join staging.credit_note_lines as lines on lines.document_id = live.document_id
-    where live.fact = 'refund_issued'
+    select trigger_id, 'credit_note', document_id from live where fact = 'refund_issued'
+),
+parts as (
+    select billed.trigger_id, lines.line_no, lines.product_id, lines.sku, lines.title, lines.quantity, lines.net as price
+    from billed
+    join staging.document_lines as lines
+        on lines.document_kind = billed.document_kind and lines.document_id = billed.document_id
+        and not lines.is_charge
     union all
     select live.trigger_id, lines.line_no, lines.product_id, lines.sku, null, lines.quantity, null
     from live

@@ -1,6 +1,10 @@
 -- grain: one row per sale with an invoice that counts
 -- key: sale_id
 -- meaning: Purchases: sales that were invoiced, and not given back whole.
+-- figure gross: coalesce(sum(gross), 0)
+-- figure net: coalesce(sum(net), 0)
+-- figure purchases: count(*) filter (is_purchase)
+-- figure newest: max(invoiced_on)
 -- @column sale_id: The sale.
 -- @column order_number: Number of the order.
 -- @column person_id: Whose it is.
@@ -16,7 +20,7 @@
 -- @column refunded: Counted value credited on this sale, in the currency of the books.
 -- @column net: The one less the other.
 -- @column is_purchase: False where nothing of value was invoiced, or all was credited.
--- @column kind: purchase, fully_refunded or no_value.
+-- @column kind: purchase, fully_refunded, over_refunded (more was credited than invoiced) or no_value.
 -- @column source_channel: Where the order came from.
 with invoiced as (
     select sale_id, any_value(order_number) as order_number, any_value(person_id) as person_id,
@@ -51,7 +55,8 @@ select
     has_value and coalesce(credited.goods, 0) < invoiced.goods as is_purchase,
     case
         when not has_value then 'no_value'
-        when coalesce(credited.goods, 0) >= invoiced.goods then 'fully_refunded'
+        when coalesce(credited.goods, 0) > invoiced.goods then 'over_refunded'
+        when coalesce(credited.goods, 0) = invoiced.goods then 'fully_refunded'
         else 'purchase'
     end as kind,
     sales.source_channel

@@ -1,6 +1,9 @@
 -- grain: one row per credit note that counts
 -- key: document_id
 -- meaning: Refunds: authorised credit notes, of sales and stand-alone.
+-- figure refunded: coalesce(sum(refunded), 0)
+-- figure standalone: count(*) filter (is_standalone)
+-- figure newest: max(refunded_on)
 -- @column document_id: The credit note.
 -- @column number: Its number.
 -- @column sale_id: The sale it stands under.

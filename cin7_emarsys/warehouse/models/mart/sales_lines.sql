@@ -2,6 +2,9 @@
 -- key: document_kind, document_id, line_no
 -- meaning: Sales data for Emarsys. Order-level discounts are spread over the lines by value, to the last ten-thousandth,
 -- so that the lines of a document sum to exactly what it counts.
+-- figure price: coalesce(sum(price), 0)
+-- figure quantity: coalesce(sum(quantity), 0)
+-- figure newest: max(timestamp)
 -- @column document_kind: invoice or credit_note.
 -- @column document_id: The document.
 -- @column line_no: Place of the line; equal lines are separate rows.
@@ -30,11 +33,9 @@ lines as (
         documents.*, lines.line_no, lines.product_id, lines.sku, lines.quantity,
         lines.net_base + case when documents.with_tax then lines.tax_base else 0 end as amount
     from documents
-    join (
-        select 'invoice' as document_kind, * from staging.invoice_lines
-        union all
-        select 'credit_note', * from staging.credit_note_lines
-    ) as lines on lines.document_kind = documents.document_kind and lines.document_id = documents.document_id
+    join staging.document_lines as lines
+        on lines.document_kind = documents.document_kind and lines.document_id = documents.document_id
+        and not lines.is_charge
 ),
 shared as (
     select

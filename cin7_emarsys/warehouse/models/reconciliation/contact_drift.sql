@@ -40,15 +40,17 @@ differing as (
             or theirs <> ours and try_cast(ours as decimal(38, 6)) is null
     end
     union all
-    select email, person, 'opt_in', consent, 'opt_in', read_at, 'consent_disagrees'
+    select email, person, 'opt_in', consent, case opt_in when '1' then 'opt_in' else 'opt_out' end, read_at,
+        'consent_disagrees'
     from read
-    where consent = 'opt_out' and opt_in = '1'
+    where (consent = 'opt_out' and opt_in = '1') or (consent = 'opt_in' and opt_in = '2')
 )
 select
     email, person, field, ours, theirs, cause, read_at as since, 'marketing' as owner,
     case cause
         when 'consent_disagrees'
-            then 'Cin7 notes an opt-out and Emarsys an opt-in: ask the person, then correct the wrong one.'
+            then 'Cin7 notes an ' || case ours when 'opt_out' then 'opt-out and Emarsys an opt-in' else 'opt-in and '
+                || 'Emarsys an opt-out' end || ': ask the person, then correct the wrong one.'
         when 'not_cleared' then 'Something else fills this field at Emarsys: stop that, or take it out of the field map.'
         else 'Somebody changes this field at Emarsys: stop that, or take it out of the field map; it goes again when '
             || 'its value changes here.'

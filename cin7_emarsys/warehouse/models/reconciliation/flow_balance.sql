@@ -36,11 +36,9 @@ with sources as (
         (
             select count(*)
             from mart.documents as documents
-            join (
-                select 'invoice' as document_kind, document_id from staging.invoice_lines
-                union all
-                select 'credit_note', document_id from staging.credit_note_lines
-            ) as lines on lines.document_kind = documents.document_kind and lines.document_id = documents.document_id
+            join staging.document_lines as lines
+                on lines.document_kind = documents.document_kind and lines.document_id = documents.document_id
+                and not lines.is_charge
         ),
         (select count(*) from mart.sales_lines)
     union all

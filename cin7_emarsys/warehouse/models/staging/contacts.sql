@@ -18,7 +18,7 @@ select
     lower(trim(contact.Email)) as email,
     contact.Name as name,
     coalesce(contact."Default", false) as is_default,
-    regexp_matches(trim(contact.Email), '^[^@\s]+@[^@\s]+\.[^@\s]+$') as is_valid,
+    regexp_matches(trim(contact.Email), '^[^@\s,;:<>()"]+@[^@\s,;:<>()"]+\.[^@\s,;:<>().&"]{2,}$') as is_valid,
     case contact.MarketingConsent when 2 then 'opt_in' when 3 then 'opt_out' else 'unknown' end as consent
 from listed
 where trim(contact.Email) <> ''

@@ -15,16 +15,18 @@
 with accounts as (
     select
         customers.*,
-        [lower(trim(tag)) for tag in string_split(coalesce(customers.Tags, ''), ',') if trim(tag) <> ''] as tag_list,
-        [
-            contact for contact in customers.Contacts
-            if coalesce(contact."Default", false) and regexp_matches(trim(contact.Email), '^[^@\s]+@[^@\s]+\.[^@\s]+$')
-        ][1] as main
+        [lower(trim(tag)) for tag in string_split(coalesce(customers.Tags, ''), ',') if trim(tag) <> ''] as tag_list
     from raw.customers as customers
+),
+mains as ( -- of two default contacts the first that can be mailed
+    select customer_id, arg_min({'email': email, 'name': name}, contact_no) as contact
+    from staging.contacts
+    where is_default and is_valid
+    group by customer_id
 )
 select
-    lower(ID) as customer_id,
-    Name as name,
+    lower(accounts.ID) as customer_id,
+    accounts.Name as name,
     coalesce(lower(Status) <> 'deprecated', true) and _missing_since is null as is_active,
     exists (from policy.generic_customers as generic where lower(trim(generic.name)) = lower(trim(accounts.Name)))
         as is_generic,
@@ -35,8 +37,9 @@ select
     ) as is_wholesale,
     PriceTier as price_tier,
     tag_list as tags,
-    lower(trim(main.Email)) as email,
-    main.Name as contact_name,
+    mains.contact.email as email,
+    mains.contact.name as contact_name,
     Currency as currency,
     LastModifiedOn as updated_at
 from accounts
+left join mains on mains.customer_id = lower(accounts.ID)

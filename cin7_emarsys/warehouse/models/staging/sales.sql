@@ -57,8 +57,9 @@ select
     lower(coalesce(details.CustomerID, headers.CustomerID)) as customer_id,
     coalesce(details.Customer, headers.Customer) as customer_name,
     details.Contact as contact_name,
-    case when regexp_matches(trim(details.Email), '^[^@\s]+@[^@\s]+\.[^@\s]+$') then lower(trim(details.Email)) end
-        as email,
+    case
+        when regexp_matches(trim(details.Email), '^[^@\s,;:<>()"]+@[^@\s,;:<>()"]+\.[^@\s,;:<>().&"]{2,}$') then lower(trim(details.Email))
+    end as email,
     coalesce(lower(trim(split_part(details.Location, ': ', 1))), locations.location_key) as location_key,
     details.PriceTier as price_tier,
     coalesce(details.SourceChannel, headers.SourceChannel) as source_channel,

@@ -1,0 +1,8 @@
+-- title: {rows} documents are in a currency without a rate
+-- assets: mart.documents
+-- severity: warn
+-- next_step: Enter the exchange rate on the document in Cin7; until then it is worth nothing here and is not sent.
+select document_kind, number, order_number, currency, goods, dated_on
+from mart.documents
+where rate is null
+order by dated_on desc, number

@@ -1,0 +1,87 @@
+-- grain: one row per line, and per additional charge, of an invoice or credit note
+-- key: document_kind, document_id, is_charge, line_no
+-- meaning: What was invoiced or credited, line by line, goods and services alike; and the free-text charges beside the
+-- lines: order-level discounts (negative), shipping and handling (positive). Amounts of a credit note are positive.
+-- @column document_kind: invoice or credit_note.
+-- @column document_id: The document.
+-- @column is_charge: An additional charge, not a line.
+-- @column line_no: Place among the lines, or among the charges, from 1; equal lines are separate lines.
+-- @column product_id: The product; null for a charge.
+-- @column sku: SKU on the line.
+-- @column title: Name on the line; of a charge what it is for, as typed.
+-- @column quantity: Units.
+-- @column amount: Quantity × price less discount, as on the document, in its currency.
+-- @column tax: Tax of the line, in its currency.
+-- @column net: The same without tax, in the currency of the document.
+-- @column counts: Every line; of charges the discounts, and what the policy calls revenue. The rest is outside value.
+-- @column oddity: What no line should have (a discount over 100 %, a negative quantity or price); it counts as written.
+-- @column net_base: Net in the currency of the books, at the document's own rate.
+-- @column tax_base: Tax in the currency of the books.
+with invoiced as (
+    select lower(ID) as sale_id, unnest(Invoices) as document, generate_subscripts(Invoices, 1) as place from raw.sales
+),
+documents as (
+    select 'invoice' as document_kind, invoices.document_id, invoices.rate, invoices.tax_inclusive,
+        document.Lines as lines, document.AdditionalCharges as charges
+    from invoiced
+    join staging.invoices as invoices using (sale_id, place)
+    union all
+    select 'credit_note', document_id, rate, tax_inclusive, content.Lines, content.AdditionalCharges
+    from staging.credit_notes
+),
+listed as (
+    select document_kind, document_id, rate, tax_inclusive, false as is_charge, unnest(lines) as line,
+        generate_subscripts(lines, 1) as line_no
+    from documents
+    union all by name
+    select document_kind, document_id, rate, tax_inclusive, true as is_charge, generate_subscripts(charges, 1) as line_no,
+        unnest([
+            {
+                'ProductID': null, 'SKU': null, 'Name': charge.Description, 'Quantity': charge.Quantity,
+                'Price': charge.Price, 'Discount': charge.Discount, 'Tax': charge.Tax, 'Total': charge.Total
+            } for charge in charges
+        ]) as line
+    from documents
+),
+priced as (
+    select
+        document_kind, document_id, rate, tax_inclusive, is_charge, line, line_no,
+        coalesce(case
+            -- the plain case fits into 18 digits, which is ten times as fast as 38
+            when coalesce(line.Discount, 0) = 0 and abs(line.Quantity) < 90000 and abs(line.Price) < 90000
+                then cast(line.Quantity * line.Price as decimal(18, 4))
+            else cast(
+                cast(line.Quantity as decimal(28, 4)) * line.Price
+                * cast(100 - coalesce(line.Discount, 0) as decimal(12, 4)) * 0.01
+                as decimal(18, 4)
+            )
+        end, 0) as amount,
+        coalesce(line.Tax, 0) as tax
+    from listed
+),
+netted as (
+    select *, cast(case when tax_inclusive then amount - tax else amount end as decimal(18, 4)) as net from priced
+)
+select
+    document_kind,
+    document_id,
+    is_charge,
+    line_no,
+    lower(line.ProductID) as product_id,
+    line.SKU as sku,
+    line.Name as title,
+    coalesce(line.Quantity, 0) as quantity,
+    cast(amount as decimal(18, 4)) as amount,
+    tax,
+    net,
+    not is_charge or net < 0 or exists (
+        from policy.revenue_charges as revenue where regexp_matches(netted.line.Name, revenue.pattern, 'i')
+    ) as counts,
+    case
+        when line.Discount > 100 then 'a discount over 100 %'
+        when not is_charge and line.Quantity < 0 then 'a line with a negative quantity'
+        when not is_charge and line.Price < 0 then 'a line with a negative price'
+    end as oddity,
+    case when rate = 1 then net else cast(cast(net as decimal(28, 4)) * rate as decimal(18, 4)) end as net_base,
+    case when rate = 1 then tax else cast(cast(tax as decimal(28, 4)) * rate as decimal(18, 4)) end as tax_base
+from netted
