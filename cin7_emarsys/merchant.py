@@ -211,10 +211,45 @@ def _default_events() -> dict[EventName, Event]:
     }
 
 
+class EngagementCloudAccount(_Policy):
+    """What the vendor does not describe of the Engagement Cloud edition: paths, names, limits; and the account's ids."""
+
+    business_area: Text | None = None
+    store: Text = "main"
+    sales_channel: Text = "online"
+    event_configurations: dict[EventName, Text] = {}
+    contacts_path: Text = "contact/v1/contacts"
+    fields_path: Text = "contactfield/v1/fields"
+    items_path: Text = "productItems"
+    transactions_path: Text = "salesdata/v1/transactions"
+    events_path: Text = "engagementevent/v1/integrations"
+    key_field: Text = "primaryEmail"
+    quoted_keys: bool = False
+    opt_in_field: Text = "optin"
+    contact_properties: dict[Text, Text] = {
+        "first_name": "firstName", "last_name": "lastName", "gender": "genderCode",
+    }  # fmt: skip
+    system_fields: list[Text] = [
+        "birth_date", "address", "city", "state", "zip_code", "country", "phone", "mobile", "company_name",
+        "registration_language", "salutation",
+    ]  # fmt: skip
+    item_properties: dict[Text, Text] = {
+        "title": "title", "link": "link", "image": "image", "category": "category", "available": "available",
+        "price": "price", "msrp": "msrp", "brand": "brand", "description": "description", "group_id": "groupId",
+    }  # fmt: skip
+    event_contact: Text = "email"
+    event_id: Text = "trigger_id"
+    event_data: Text = "data"
+    items_per_call: Annotated[int, Field(ge=1)] = 500
+    transactions_per_call: Annotated[int, Field(ge=1)] = 100
+    resend_items_hours: Annotated[float, Field(gt=0)] = 24
+
+
 class EmarsysAccount(_Policy):
     """What the account is like."""
 
-    edition: Literal["emarsys"] = "emarsys"
+    edition: Literal["emarsys", "engagement_cloud"] = "emarsys"
+    engagement_cloud: EngagementCloudAccount = EngagementCloudAccount()
     sales_header: list[Text] = ["item", "price", "order", "timestamp", "email", "quantity"]
     create_missing: bool = False
     trigger_id_memory_hours: Annotated[float, Field(ge=0)] = 1
@@ -263,6 +298,17 @@ class Merchant(_Policy):
     emarsys: EmarsysAccount = EmarsysAccount()
     schedules: Schedules = Schedules()
     alerts: Alerts = Alerts()
+
+    @validate_model(mode="after")
+    def _complete_for_the_edition(self) -> Self:
+        if self.emarsys.edition == "engagement_cloud":
+            if not self.currency:
+                raise ValueError("currency is needed by the Engagement Cloud edition")
+            if not self.emarsys.engagement_cloud.business_area:
+                raise ValueError("emarsys.engagement_cloud.business_area is needed by the Engagement Cloud edition")
+            if any(row.type == "choice" for row in self.contacts.field_map):
+                raise ValueError("contacts.field_map: the Engagement Cloud edition does not tell its choices")
+        return self
 
     @field_validator("events")
     @classmethod

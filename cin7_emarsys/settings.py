@@ -88,11 +88,13 @@ class EmarsysSettings:
     """Addresses and credentials of the Emarsys account; ``calls_per_minute`` calls go in each ``window_seconds``."""
 
     base_url: str
+    cloud_url: str
     token_url: str
     client_id: SecretStr
     client_secret: SecretStr
     hapi_url: str
     merchant_id: str
+    integration_id: str
     sales_token: SecretStr
     calls_per_minute: int
     window_seconds: float
@@ -114,10 +116,12 @@ _EXAMPLES: dict[str, str] = {
     "CIN7_CALLS_PER_MINUTE": "50",
     "CIN7_WINDOW_SECONDS": "60",
     "EMARSYS_BASE_URL": "https://api.emarsys.net/api",
+    "EMARSYS_CLOUD_URL": "https://api.sap.emarsys.net/api",
     "EMARSYS_TOKEN_URL": "https://auth.emarsys.net/oauth2/token",
     "EMARSYS_CLIENT_ID": "the client id of an API credential (Management > Security Settings)",
     "EMARSYS_CLIENT_SECRET": "the secret shown once when that credential was made",
     "EMARSYS_HAPI_URL": "https://admin.scarabresearch.com/hapi",
+    "EMARSYS_INTEGRATION_ID": "the id of the integration under which the event configurations stand (a GUID)",
     "EMARSYS_MERCHANT_ID": "16 characters, from Predict Data Sources > Sales Data > API upload details",
     "EMARSYS_SALES_TOKEN": "the token shown on the same page",
     "EMARSYS_CALLS_PER_MINUTE": "800",
@@ -142,10 +146,12 @@ class _Environment(BaseSettings):
     cin7_calls_per_minute: Annotated[int, Field(ge=1)] = 50
     cin7_window_seconds: Annotated[float, Field(gt=0)] = 60
     emarsys_base_url: str = "https://api.emarsys.net/api"
+    emarsys_cloud_url: str = "https://api.sap.emarsys.net/api"
     emarsys_token_url: str = "https://auth.emarsys.net/oauth2/token"  # noqa: S105 - an address
     emarsys_client_id: SecretStr
     emarsys_client_secret: SecretStr
     emarsys_hapi_url: str = "https://admin.scarabresearch.com/hapi"
+    emarsys_integration_id: str = ""
     emarsys_merchant_id: Text
     emarsys_sales_token: SecretStr
     emarsys_calls_per_minute: Annotated[int, Field(ge=1)] = 800
@@ -163,7 +169,7 @@ class _Environment(BaseSettings):
     def _split(cls, value: object) -> object:
         return [url.strip() for url in value.split(",") if url.strip()] if isinstance(value, str) else value
 
-    @field_validator("cin7_base_url", "emarsys_base_url", "emarsys_token_url", "emarsys_hapi_url")
+    @field_validator("cin7_base_url", "emarsys_base_url", "emarsys_cloud_url", "emarsys_token_url", "emarsys_hapi_url")
     @classmethod
     def _address(cls, value: str) -> str:
         parts = urlsplit(value)
@@ -232,11 +238,13 @@ class Settings:
         env = self._environment
         return EmarsysSettings(
             base_url=env.emarsys_base_url,
+            cloud_url=env.emarsys_cloud_url,
             token_url=env.emarsys_token_url,
             client_id=env.emarsys_client_id,
             client_secret=env.emarsys_client_secret,
             hapi_url=env.emarsys_hapi_url,
             merchant_id=env.emarsys_merchant_id,
+            integration_id=env.emarsys_integration_id,
             sales_token=env.emarsys_sales_token,
             calls_per_minute=env.emarsys_calls_per_minute,
             window_seconds=env.emarsys_window_seconds,

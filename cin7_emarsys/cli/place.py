@@ -90,10 +90,10 @@ def setup(
 ) -> None:
     """What the Emarsys account lacks: contact fields, external events, permissions. Nothing is made without --apply."""
     from cin7_emarsys.emarsys import setup as account
-    from cin7_emarsys.emarsys.client import Emarsys
+    from cin7_emarsys.emarsys.engagement_cloud import connect
 
     loaded = settings()
-    with speaking(), Emarsys(loaded) as emarsys:
+    with speaking(), connect(loaded) as emarsys:
         merchant = loaded.merchant
         findings = account.survey(emarsys, merchant)
         if apply:

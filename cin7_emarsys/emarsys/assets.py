@@ -25,11 +25,11 @@ from dagster import (
 )
 from pydantic import Field
 
-from cin7_emarsys.emarsys import catalogue
 from cin7_emarsys.emarsys.contacts import deliver_contacts
 from cin7_emarsys.emarsys.delivery import Delivery, Report, keep_examples
 from cin7_emarsys.emarsys.events import deliver_events
 from cin7_emarsys.emarsys.ledger import Ledger
+from cin7_emarsys.emarsys.product_items import deliver_catalogue
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.sales import deliver_sales
 from cin7_emarsys.emarsys.setup import prepare
@@ -56,7 +56,7 @@ _FLOWS: dict[str, tuple[Callable[[Delivery], Report], list[str], str, str, str]]
         "Emarsys' contact database, as far as this project fills it.",
     ),
     "catalogue": (
-        catalogue.publish,
+        deliver_catalogue,
         ["mart/catalogue"],
         "product_catalogue",
         "The product data file that Emarsys fetches: every item with price, image and what may be promised now.",

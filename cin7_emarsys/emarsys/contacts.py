@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cin7_emarsys.emarsys import answers, payloads
+from cin7_emarsys.emarsys import payloads
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import BATCH, Connecting, Emarsys
 from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
@@ -36,7 +36,7 @@ def deliver_contacts(delivery: Delivery) -> Report:
 
             def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
                 content = emarsys.upsert_contacts([rows[item.key] for item in items], connecting)
-                found = answers.batch(content, [item.key for item in items])
+                found = emarsys.verdicts(content, [item.key for item in items])
                 report.strangers += found.strangers
                 return found.by_key, json.dumps(content).encode()
 
@@ -54,8 +54,9 @@ def deliver_contacts(delivery: Delivery) -> Report:
                         continue
                     rows[row["key"]] = wire
                     items.append(Intended(row["key"], json.dumps(kept, ensure_ascii=False), row["payload_hash"]))
-                if items:
-                    delivery.send(emarsys, "PUT contact", items, request, call)
+                for start in range(0, len(items), emarsys.contacts_per_call):
+                    call_of = items[start : start + emarsys.contacts_per_call]
+                    delivery.send(emarsys, "PUT contact", call_of, request, call)
             report.shortened = mapper.shortened
         finally:
             outbox.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from cin7_emarsys import locks, progress
 from cin7_emarsys.emarsys import answers, crash
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import Connecting, Emarsys
+from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.ledger import Intended, Ledger
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
 from cin7_emarsys.settings import Settings
@@ -106,7 +107,7 @@ class Delivery:
     def open(self) -> Iterator[Emarsys]:
         """Holds the flow's lock, settles open intents, brings the projection up to date before and after."""
         started = time.perf_counter()
-        with locks.held(self.settings.paths.locks, f"flow-{self.flow}"), Emarsys(self.settings) as emarsys:
+        with locks.held(self.settings.paths.locks, f"flow-{self.flow}"), connect(self.settings) as emarsys:
             self._recover(emarsys)
             project(self.ledger, self.warehouse)
             try:

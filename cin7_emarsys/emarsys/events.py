@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cin7_emarsys.emarsys import answers
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import BATCH, EMAIL_FIELD, OPT_IN_FIELD, Connecting, Emarsys
 from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
@@ -73,12 +72,13 @@ def _send_events(delivery: Delivery, emarsys: Emarsys, event_id: str, due: Seque
     def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
         content = emarsys.trigger(event_id, [contacts[item.key] for item in items], connecting)
         emails = {str(contacts[item.key]["external_id"]): item.key for item in items}
-        found = answers.batch(content, emails)
+        found = emarsys.verdicts(content, emails)
         delivery.report.strangers += found.strangers
         return {emails[email]: verdict for email, verdict in found.by_key.items()}, json.dumps(content).encode()
 
     items = [Intended(row["key"], json.dumps(contacts[row["key"]], ensure_ascii=False)) for row in due]
-    delivery.send(emarsys, "POST event/trigger", items, request, call)
+    for start in range(0, len(items), emarsys.events_per_call):
+        delivery.send(emarsys, "POST event/trigger", items[start : start + emarsys.events_per_call], request, call)
 
 
 def _opted_in(emarsys: Emarsys, emails: Sequence[str]) -> set[str]:

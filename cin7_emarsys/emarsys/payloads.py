@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cin7_emarsys.emarsys import cloud_payloads
 from cin7_emarsys.emarsys.client import EMAIL_FIELD, OPT_IN_FIELD
+from cin7_emarsys.emarsys.ledger import Intended
 from cin7_emarsys.merchant import ContactField, Merchant
 
 OPTED_OUT = "2"
@@ -103,6 +105,13 @@ def number(value: object) -> str:
     text = format(value, "f") if not isinstance(value, str) else value
     short = text.rstrip("0").rstrip(".") if "." in text else text
     return short if short not in ("", "-", "-0") else "0"
+
+
+def sales_body(lines: Sequence[Intended], merchant: Merchant) -> bytes:
+    """Sales lines as the account's edition takes them."""
+    if merchant.emarsys.edition == "engagement_cloud":
+        return cloud_payloads.transactions(lines, merchant)
+    return sales_csv((json.loads(line.payload) for line in lines), merchant.emarsys.sales_header)
 
 
 def sales_csv(lines: Iterable[Mapping[str, str]], header: Sequence[str]) -> bytes:

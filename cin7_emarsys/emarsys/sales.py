@@ -16,13 +16,11 @@ from cin7_emarsys.emarsys.client import Connecting, Emarsys
 from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
 from cin7_emarsys.emarsys.ledger import Intended
 
-_DOCUMENTS = 500
-_MAX_BYTES = 4_000_000
 _NEVER = datetime(9999, 12, 31)  # noqa: DTZ001 - naive UTC, as everywhere in the ledger
 
 
 def deliver_sales(delivery: Delivery) -> Report:
-    """Sales lines not yet accepted, and reversals of accepted ones that are no longer right, up to 500 documents a file.
+    """Sales lines not yet accepted, and reversals of accepted ones that are no longer right, documents whole in a call.
 
     Lines add up at Emarsys: an unknown outcome freezes its document, and nothing of it goes until that is resolved.
     """
@@ -38,7 +36,7 @@ def deliver_sales(delivery: Delivery) -> Report:
         try:
 
             def request(items: Sequence[Intended]) -> bytes:
-                return payloads.sales_csv((json.loads(item.payload) for item in items), merchant.emarsys.sales_header)
+                return payloads.sales_body(items, merchant)
 
             def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
                 text = emarsys.upload_sales(request(items), connecting)
@@ -62,7 +60,9 @@ def deliver_sales(delivery: Delivery) -> Report:
                             key=row["document"], changes=[("line", None, f"{payload['item']} {payload['price']}")]
                         )
                     continue
-                if row["document"] not in documents and (len(documents) >= _DOCUMENTS or size > _MAX_BYTES):
+                if row["document"] not in documents and (
+                    len(documents) >= emarsys.documents_per_call or size > emarsys.sales_bytes
+                ):
                     delivery.send(emarsys, "POST sales-data", items, request, call)
                     items, documents, size = [], set(), 0
                 documents.add(row["document"])

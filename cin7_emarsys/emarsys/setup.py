@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cin7_emarsys.emarsys.client import Emarsys
+from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.transport import TransportError
@@ -42,13 +43,13 @@ def survey(emarsys: Emarsys, merchant: Merchant) -> list[Finding]:
     for row in merchant.contacts.field_map:
         field = fields.get(row.string_id)
         if field is None:
-            makeable = row.type in _MADE_AS
-            step = "cin7-emarsys setup --apply" if makeable else "make this choice field in Emarsys; the API cannot"
+            makeable = emarsys.can_make and row.type in _MADE_AS
+            step = "cin7-emarsys setup --apply" if makeable else "make this field in Emarsys; the API cannot"
             findings.append(Finding(f"field {row.string_id}", "missing", f"for {row.attribute}", step, makeable))
             continue
         kind = str(field.get("application_type", ""))
-        if kind in _FITTING[row.type]:
-            findings.append(Finding(f"field {row.string_id}", "good", f"{kind}, for {row.attribute}"))
+        if not kind or kind in _FITTING[row.type]:
+            findings.append(Finding(f"field {row.string_id}", "good", f"{kind or 'there'}, for {row.attribute}"))
         else:
             step = f"map {row.attribute} to a field of type {' or '.join(_FITTING[row.type])}"
             findings.append(Finding(f"field {row.string_id}", "wrong", f"is {kind}, needs {row.type}", step))
@@ -59,9 +60,8 @@ def survey(emarsys: Emarsys, merchant: Merchant) -> list[Finding]:
         if event.name in events:
             findings.append(Finding(f"event {event.name}", "good", f"for {name}"))
         else:
-            findings.append(
-                Finding(f"event {event.name}", "missing", f"for {name}", "cin7-emarsys setup --apply", True)
-            )
+            step = "cin7-emarsys setup --apply" if emarsys.can_make else f"name it: event_configurations.{name}"
+            findings.append(Finding(f"event {event.name}", "missing", f"for {name}", step, emarsys.can_make))
     return findings
 
 
@@ -102,5 +102,5 @@ def permissions(emarsys: Emarsys) -> list[Finding]:
 
 def prepare(settings: Settings) -> int:
     """Makes the fields and events that are missing. Returns how many were made."""
-    with Emarsys(settings) as emarsys:
+    with connect(settings) as emarsys:
         return len(make(emarsys, settings.merchant, survey(emarsys, settings.merchant)))

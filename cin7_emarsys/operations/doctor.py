@@ -17,7 +17,7 @@ import duckdb
 
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.emarsys import setup
-from cin7_emarsys.emarsys.client import Emarsys
+from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.merchant import SettingsError
 from cin7_emarsys.operations import runs
 from cin7_emarsys.operations.sync import instance
@@ -104,7 +104,7 @@ def _cin7(settings: Settings) -> Iterator[Line]:
 
 def _emarsys(settings: Settings) -> Iterator[Line]:
     try:
-        with Emarsys(settings) as emarsys:
+        with connect(settings) as emarsys:
             lacking = [finding for finding in setup.survey(emarsys, settings.merchant) if finding.state != "good"]
             yield Line("Emarsys", "good", "token and field list received")
             yield _clock("Emarsys", emarsys.now())

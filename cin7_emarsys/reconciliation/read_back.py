@@ -16,6 +16,7 @@ from duckdb import DuckDBPyConnection
 
 from cin7_emarsys import progress
 from cin7_emarsys.emarsys.client import BATCH, EMAIL_FIELD, OPT_IN_FIELD, Emarsys
+from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.settings import Settings
@@ -65,7 +66,7 @@ def read_contacts(settings: Settings, warehouse: Warehouse, *, everything: bool 
     settings.paths.outbox.mkdir(parents=True, exist_ok=True)
     file = settings.paths.outbox / f"read-back-{uuid.uuid4().hex[:12]}.ndjson"
     try:
-        with Emarsys(settings) as emarsys, file.open("w") as out:
+        with connect(settings) as emarsys, file.open("w") as out:
             fields = _fields(settings, emarsys)
             found = 0
             for start in range(0, len(known), BATCH):

@@ -125,6 +125,7 @@ class Account:
             "EMARSYS_BASE_URL": f"{url}/api",
             "EMARSYS_TOKEN_URL": f"{url}/oauth2/token",
             "EMARSYS_HAPI_URL": f"{url}/hapi",
+            "EMARSYS_CLOUD_URL": f"{url}/ec",
             "EMARSYS_CALLS_PER_MINUTE": "30000",
             "EMARSYS_WINDOW_SECONDS": "0.2",
             **emarsys.CREDENTIALS,
