@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -218,10 +217,9 @@ def _lying_stock(console: Console, warehouse: Warehouse, judge: _Judge) -> None:
         return
     with warehouse.read() as connection:
         for sku in lying:
-            facts = explain.explain_sku(connection, sku, datetime.now(UTC).replace(tzinfo=None))
+            facts = explain.explain_sku(connection, sku)
             if facts["waterfall"] and facts["waterfall"]["on_hand"] > 0 and facts["waterfall"]["ats"] == 0:
-                console.print(views.stock.waterfall(facts))
-                console.print(views.stock.evidence(facts))
+                console.print(views.stock.explanation(facts))
                 break
     shown = ", ".join(lying[:8]) + (" …" if len(lying) > 8 else "")
     console.print(

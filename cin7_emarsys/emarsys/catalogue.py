@@ -62,6 +62,7 @@ def publish(delivery: Delivery) -> Report:
             names = [column[0] for column in cursor.description or []]
             items = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             before = dict(connection.execute("select item, payload_hash from delivery.catalogue_items").fetchall())
+            known = connection.execute(_KNOWN).fetchone()
         changed = [item for item in items if before.get(item["item"]) != item["payload_hash"]]
         gone = before.keys() - {item["item"] for item in items}
         report.desired, report.unchanged = len(items), len(items) - len(changed)
@@ -99,13 +100,19 @@ def publish(delivery: Delivery) -> Report:
         else:
             filesystem.mv(beside, target)
         delivery.crash_point("file_in_place")
-        ledger.published(version, _now())
+        ledger.published(version, max(filter(None, (_now(), *(known or ())))))
         delivery.crash_point("published")
         project(ledger, warehouse)
         report.sent = report.accepted = len(changed)
         progress.report("product file published, items", len(items), len(items))
     report.seconds = round(time.perf_counter() - started, 3)
     return report
+
+
+# Cin7's clock may be ahead of ours; what was read later cannot have been published earlier.
+_KNOWN = """
+select greatest((select max(completed_at) from raw.watermarks), (select max(finished_at) from raw.snapshots))
+"""
 
 
 def _guard(items: list[dict[str, Any]], content: bytes) -> None:

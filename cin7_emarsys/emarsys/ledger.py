@@ -35,6 +35,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    case,
     create_engine,
     delete,
     event,
@@ -341,13 +342,15 @@ class Ledger:
         return [(int(version), str(sha)) for version, sha in rows]
 
     def collected(self, sha256: str, at: datetime) -> None:
-        """Emarsys fetched the whole file with this hash."""
+        """Emarsys fetched the whole file with this hash, for the first time (never before it was there)."""
         with self._write() as connection:
             version = select(func.max(publications.c.version)).where(
                 publications.c.sha256 == sha256, publications.c.published.is_(True)
             )
             connection.execute(
-                update(publications).where(publications.c.version == version.scalar_subquery()).values(collected_at=at)
+                update(publications)
+                .where(publications.c.version == version.scalar_subquery(), publications.c.collected_at.is_(None))
+                .values(collected_at=case((publications.c.published_at > at, publications.c.published_at), else_=at))
             )
 
     def write_audit(self, who: str, command: str, reason: str, details: str, at: datetime) -> None:

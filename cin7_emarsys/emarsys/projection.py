@@ -39,6 +39,21 @@ create table if not exists delivery.publications (
 );
 create table if not exists delivery.catalogue_items ({_ITEM_COLUMNS}, version BIGINT);
 create table if not exists delivery.catalogue_collected ({_ITEM_COLUMNS}, version BIGINT);
+create table if not exists delivery.catalogue_history ({_ITEM_COLUMNS}, version BIGINT, until_version BIGINT);
+"""
+
+# What an item said from one version until the version that first said otherwise. The ledger keeps the items of the newest
+# versions only.
+_END_HISTORY = """
+update delivery.catalogue_history as old set until_version = ?
+where until_version is null and not exists (
+    from delivery.catalogue_items as new where new.item = old.item and new.payload_hash is not distinct from old.payload_hash
+)
+"""
+_GO_ON_WITH_HISTORY = """
+insert into delivery.catalogue_history by name
+select * from delivery.catalogue_items as new
+where not exists (from delivery.catalogue_history as old where old.item = new.item and old.until_version is null)
 """
 
 
@@ -108,6 +123,9 @@ def _publications(connection: DuckDBPyConnection, source: Any, folder: Path) -> 
         items = source.execute(select(publication_items.c.payload).where(publication_items.c.version == newest))
         connection.execute(f"delete from delivery.{table}")
         _load(connection, folder, table, ({**json.loads(payload), "version": newest} for (payload,) in items))
+        if table == "catalogue_items":
+            connection.execute(_END_HISTORY, [newest])
+            connection.execute(_GO_ON_WITH_HISTORY)
 
 
 def _load(connection: DuckDBPyConnection, folder: Path, table: str, rows: Any) -> None:

@@ -62,7 +62,7 @@ def _selection(job: str) -> AssetSelection:
     exports = _assets(*_EXPORTS[job])
     models: AssetSelection = exports.upstream() & AssetSelection.groups("warehouse_staging", "warehouse_mart")
     if job in ("stock", "products"):  # the history of a state belongs to the run that changes the state
-        models = models | _assets("mart/availability_events")
+        models = models | _assets("mart/availability_events", "mart/evidence")
     return _assets(*_READS[job]) | models | exports
 
 

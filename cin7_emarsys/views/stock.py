@@ -1,8 +1,8 @@
-"""One item: its waterfall, and the rows and orders behind it."""
+"""One item: its waterfall as a picture, and the rows and orders behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -13,86 +13,150 @@ from rich.text import Text
 
 from cin7_emarsys.views.text import grid, moment, units
 
+_BAR = 28
+_BARRED = {
+    "non_sellable_location": "we do not sell from there",
+    "blocked_bin": "blocked or staging bin",
+    "expired": "not enough shelf life",
+}
+_TAKEN = {"allocated": "allocated", "open_unallocated": "not allocated yet"}
+
+
+def explanation(facts: Mapping[str, Any]) -> RenderableType:
+    """Why one SKU is, or is not, available: the waterfall, the state, what Emarsys was told, the evidence."""
+    title = f"{facts['sku']}  {facts['title'] or ''}".strip()
+    when = f"as known at {moment(facts['at'])}" if facts["at"] else None
+    return Panel(
+        Group(*_picture(facts), Text(), *_said(facts), *_evidence(facts)),
+        title=Text(title, style="bold"),
+        title_align="left",
+        subtitle=when,
+        subtitle_align="left",
+    )
+
 
 def waterfall(facts: Mapping[str, Any]) -> RenderableType:
-    """One SKU from on hand to what may be promised, as a picture."""
-    title = f"{facts['sku']}  {facts['title'] or ''}".strip()
+    """The picture and the state alone."""
+    title = Text(f"{facts['sku']}  {facts['title'] or ''}".strip(), style="bold")
+    return Panel(Group(*_picture(facts), Text(), *_said(facts)), title=title, title_align="left")
+
+
+def _picture(facts: Mapping[str, Any]) -> Iterable[RenderableType]:
     falls = facts["waterfall"]
     if falls is None:
-        kind = "is not kept in stock" if facts["type"] != "Stock" else "has not been in a trusted snapshot yet"
-        return Panel(f"This product {kind}, so there is nothing to take apart.", title=title, title_align="left")
-    left = max(Decimal(falls["on_hand"]), Decimal(0))
-    widest = max(left, Decimal(1))
+        yield Text("There is nothing to take apart.")
+        return
+    left = max(falls["on_hand"], Decimal(0))
+    widest = max(left + falls["kit_build"], Decimal(1))
 
-    def bar(value: Decimal) -> Text:
-        return Text("█" * round(28 * float(max(value, Decimal(0)) / widest)), style="cyan")
+    def bar(value: Decimal, gone: Decimal = Decimal(0)) -> Text:
+        ends = [round(_BAR * float(max(end, Decimal(0)) / widest)) for end in (value, value + gone)]
+        return Text("█" * ends[0], style="cyan") + Text("░" * (ends[1] - ends[0]), style="red")
 
-    table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
-    for column, justify in (("", "left"), ("asked", "right"), ("taken", "right"), ("left", "right"), ("", "left")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "asked", "taken", "left", ""):
+        table.add_column(column, justify="right" if column else "left")
     table.add_row("on hand, all locations", "", "", units(falls["on_hand"]), bar(left))
+    if falls["shortfall"]:
+        table.add_row("+ counted below nothing", "", "", "0", "")
+    built = falls["kit_build"]
     for term in falls["terms"]:
-        if not term["requested"]:
-            continue
-        left -= Decimal(term["charged"])
-        name = f"− {term['meaning']}"
-        table.add_row(name, units(term["requested"]), units(term["charged"]), units(left), bar(left))
-    table.add_row(Text("= available to sell", style="bold"), "", "", Text(units(falls["ats"]), style="bold"), bar(left))
-    lines: list[RenderableType] = [table]
+        if term["term"] == "open_unallocated" and built:
+            left += built
+            table.add_row("+ can be built from components", "", "", units(left), bar(left))
+        if term["requested"]:
+            left -= term["charged"]
+            asked, taken = units(term["requested"]), units(term["charged"])
+            table.add_row(f"− {term['meaning']}", asked, taken, units(left), bar(left, term["charged"]))
+    if falls["fraction"]:
+        left -= falls["fraction"]
+        table.add_row("− less than a whole unit", "", units(falls["fraction"]), units(left), bar(left))
+    total = Text(units(falls["ats"]), style="bold")
+    table.add_row(Text("= available to sell", style="bold"), "", "", total, bar(left))
+    yield table
     if falls["oversold"]:
-        lines.append(Text(f"{units(falls['oversold'])} more units are promised than there are.", style="yellow"))
+        yield Text(f"{units(falls['oversold'])} more units are promised than there are.", style="yellow")
+    if falls["untrusted_reason"]:
+        yield Text(f"These figures are not trusted: {falls['untrusted_reason']}.", style="yellow")
+
+
+def _said(facts: Mapping[str, Any]) -> Iterable[RenderableType]:
     state = facts["state"]
-    if state:
-        since = f" since {moment(state['changed_at'])}" if state["changed_at"] else ""
-        why = f" ({state['reason']})" if state["reason"] else ""
-        lines.append(Text(f"state: {state['state']}{since}{why}"))
-    told = facts["published"]
-    if told:
-        seen = f"collected {moment(told['collected_at'])}" if told["collected_at"] else "not collected yet"
-        lines.append(
-            Text(
-                f"Emarsys was told: available={str(told['available']).lower()}, stock {told['c_stock']}, "
-                f"in version {told['version']} of {moment(told['published_at'])}, {seen}"
-            )
-        )
+    known = state["state"].replace("_", " ") if state else "no state yet"
+    since = f" since {moment(state['changed_at'])}" if state and state["changed_at"] else ""
+    yield Text(f"{known}{since}: ", style="bold") + Text(facts["why"], style="not bold")
+    if facts["renamed_to"] and facts["renamed_to"] != facts["sku"]:
+        yield Text(f"The product is called {facts['renamed_to']} now.")
+    told, had = facts["published"], facts["collected"]
+    if told is None:
+        yield Text("Emarsys was never told about it.")
     else:
-        lines.append(Text("Emarsys was never told about it."))
-    return Panel(Group(*lines), title=title, title_align="left")
-
-
-def evidence(facts: Mapping[str, Any]) -> RenderableType:
-    """The stock rows and orders behind a waterfall."""
-    parts: list[RenderableType] = []
-    if facts["rows"]:
-        parts.append(Text("Stock rows of the newest trusted snapshot", style="bold"))
-        parts.append(
-            grid(
-                ("location", "bin", "batch", "expires", "on hand", "allocated", "not sold because"),
-                (
-                    (r["location"], r["bin"], r["batch"], r["expires_on"], r["on_hand"], r["allocated"], r["bar"])
-                    for r in facts["rows"]
-                ),
-                right=("on hand", "allocated"),
-            )
-        )
-    if facts["orders"]:
-        parts.append(Text("Open orders that take units", style="bold"))
-        parts.append(
-            grid(
-                ("order", "order status", "status", "date", "ordered", "picked"),
-                (
-                    (o["order_number"], o["order_status"], o["status"], o["ordered_on"], o["ordered"], o["picked"])
-                    for o in facts["orders"]
-                ),
-                right=("ordered", "picked"),
-            )
+        yield Text(f"published  {_item(told)}, since version {told['since_version']}; newest version {told['version']}")
+        yield Text(
+            f"at Emarsys {_item(had)}, version {had['version']} collected {moment(had['collected_at'])}"
+            if had
+            else "at Emarsys nothing: no version that lists it has been collected"
         )
     for hold in facts["holds"]:
         if not hold["ended_at"]:
             freed = (
                 f"released {moment(hold['released_at'])}"
                 if hold["released_at"]
-                else (f"release it with: cin7-emarsys sync stock --release {hold['hold_id']} --reason …")
+                else f"free it with: cin7-emarsys sync stock --release {hold['hold_id']} --reason …"
             )
-            parts.append(Text(f"held by {hold['hold_id']}: {hold['reason']}; {freed}", style="yellow"))
-    return Group(*parts)
+            yield Text(
+                f"hold {hold['hold_id']} since {moment(hold['held_at'])}: {hold['reason']}; {freed}", style="yellow"
+            )
+
+
+def _item(told: Mapping[str, Any]) -> str:
+    price = "no price" if told["price"] is None else f"price {told['price']:,.2f}"
+    shown = "available" if told["available"] else "not available"
+    return f"{shown}, stock {told['c_stock']}, {price}"
+
+
+def _evidence(facts: Mapping[str, Any]) -> Iterable[RenderableType]:
+    if facts["rows"]:
+        yield Text("\nStock rows, as counted", style="bold")
+        yield grid(
+            ("location", "bin", "batch", "expires", "on hand", "allocated", "not sold because"),
+            (
+                (
+                    r["location"],
+                    r["bin"],
+                    r["batch"],
+                    r["expires_on"],
+                    r["on_hand"],
+                    r["allocated"],
+                    _BARRED.get(r["bar"], r["bar"]),
+                )
+                for r in facts["rows"]
+            ),
+            right=("on hand", "allocated"),
+        )
+    if facts["orders"]:
+        yield Text("\nOpen orders that take units", style="bold")
+        yield grid(
+            ("order", "date", "ordered", "picked", "counted as", "status"),
+            (
+                (
+                    o["order_number"],
+                    o["ordered_on"],
+                    o["ordered"],
+                    o["picked"],
+                    _TAKEN.get(o["term"], o["term"]),
+                    o["status"],
+                )
+                for o in facts["orders"]
+            ),
+            right=("ordered", "picked"),
+        )
+    if facts["changes"]:
+        yield Text("\nChanges of state, newest first", style="bold")
+        yield grid(
+            ("at", "from", "to"),
+            (
+                (moment(c["changed_at"]), c["from_state"].replace("_", " "), c["to_state"].replace("_", " "))
+                for c in facts["changes"][:5]
+            ),
+        )

@@ -127,4 +127,5 @@ class Warehouse(DuckDBResource):
                 time.sleep(random.uniform(0.005, 0.02))  # noqa: S311 - jitter, not a secret
                 continue
             connection.execute("set TimeZone = 'UTC'")
+            connection.execute("set enable_progress_bar = false")  # it would be drawn into a command's --json
             return connection

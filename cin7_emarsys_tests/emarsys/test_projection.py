@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -107,6 +108,16 @@ def test_the_items_published_and_the_items_collected(both: Both) -> None:
         (item, 3, "1.5000") for item in "ABC"
     ]
     assert both.rows("select item, version from delivery.catalogue_collected") == [("A", 1)]
+
+
+def test_what_an_item_said_is_kept_from_version_to_version(both: Both) -> None:
+    for prices in ({"A": 1, "B": 1}, {"A": 2, "B": 1}, {"A": 2}):
+        rows = [(item, json.dumps({"item": item, "price": p, "payload_hash": f"{p}"})) for item, p in prices.items()]
+        both.ledger.published(both.ledger.begin_publication("run", len(rows), f"{prices}", "file:///feed", rows), AT)
+        both.project()
+        both.project()
+    kept = "select item, price::int, version, until_version from delivery.catalogue_history order by all"
+    assert both.rows(kept) == [("A", 1, 1, 2), ("A", 2, 2, None), ("B", 1, 1, 3)]
 
 
 def test_a_version_not_in_place_is_not_shown(both: Both) -> None:

@@ -1,10 +1,12 @@
--- grain: one row per stock product and span of snapshots in which its waterfall did not change
+-- grain: one row per stock product and span in which its waterfall did not change
 -- key: product_id
--- materialize: history at taken_at ignoring snapshot_id
+-- materialize: history at as_of ignoring snapshot_id, taken_at
 -- meaning: Available to sell, with every deduction from on hand to what marketing may promise now.
 -- on_hand + shortfall + kit_build - all charged = ats, exactly.
 -- @column snapshot_id: Snapshot in which this waterfall was first seen.
 -- @column taken_at: When that snapshot was begun (UTC).
+-- @column as_of: The latest moment, by Cin7's clock, at which something had been read (UTC): orders move a waterfall between
+-- two snapshots.
 -- @column product_id: The product.
 -- @column sku: Its SKU.
 -- @column in_snapshot: The snapshot has rows of it; without any, stock is 0.
@@ -30,7 +32,7 @@
 -- @column oversold: Requested, but no longer there to charge.
 -- @column ats: Whole units that can be promised now.
 with moment as (
-    select snapshot_id, taken_at,
+    select snapshot_id, taken_at, tenant.as_of,
         cast((taken_at at time zone 'UTC') at time zone tenant.time_zone as date) as today
     from raw.snapshots, staging.tenant as tenant
     where trusted
@@ -226,6 +228,7 @@ reserved as (
 select
     moment.snapshot_id,
     moment.taken_at,
+    moment.as_of,
     reserved.product_id,
     reserved.sku,
     reserved.in_snapshot,

@@ -1,0 +1,153 @@
+"""Why an item is, or is not, available: now, and as it was known at a moment that has passed."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cin7_emarsys import views
+from cin7_emarsys.emarsys.projection import ensure_delivery_tables
+from cin7_emarsys.operations.explain import NotKnown, explain_sku
+from cin7_emarsys_tests.warehouse.test_availability import STOCK
+from cin7_emarsys_tests.warehouse.world import World, line, order
+
+POLICY = {"availability": {"sellable_locations": ["Main"], "blocked_bins": ["DAMAGED"]}}
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-11-24 {text}")
+
+
+class Told(World):
+    """A world whose items are published and collected as well."""
+
+    def __init__(self) -> None:
+        super().__init__(**POLICY)
+        ensure_delivery_tables(self.connection)
+
+    def count(self, at: str, *stock: dict[str, Any]) -> Told:
+        self.snapshot(f"n{at}", f"2026-11-24 {at}", stock)
+        self.build(*STOCK)
+        return self
+
+    def publish(self, version: int, at: str, collected: str | None, **stock: int) -> None:
+        times = {"published_at": f"2026-11-24 {at}", "collected_at": collected and f"2026-11-24 {collected}"}
+        self.put("delivery.publications", {"version": version} | times)
+        self.connection.execute(
+            "update delivery.catalogue_history set until_version = ? where until_version is null", [version]
+        )
+        for sku, units in stock.items():
+            row = {"item": sku, "available": units > 0, "price": 10, "c_stock": units, "version": version}
+            self.put("delivery.catalogue_history", row)
+
+    def ask(self, sku: str = "A", at: str | None = None) -> dict[str, Any]:
+        return explain_sku(self.connection, sku, at and moment(at))
+
+    def charged(self, facts: dict[str, Any]) -> dict[str, int]:
+        return {term["term"]: int(term["charged"]) for term in facts["waterfall"]["terms"] if term["charged"]}
+
+
+def unallocated(world: World, units: int) -> None:
+    status = {"Status": "ORDERED"}
+    goods = order(line("A", units), status="AUTH_NO_ALLOC")
+    world.sale("s1", {"OrderStatus": "AUTH_NO_ALLOC"} | status, Order=goods, **status)
+
+
+def shown(facts: dict[str, Any], width: int = 100) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(views.stock.explanation(facts))
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+@pytest.fixture(scope="module")
+def world() -> Told:
+    """10:00 nine units; 10:20 an order and a damaged lot leave none; 10:40 all is shipped and restocked."""
+    told = Told()
+    told.product("A").product("B", Type="Service").product("OLD", Status="Deprecated").product("C")
+    told.count("10:00", {"sku": "A", "on_hand": 9})
+    told.publish(1, "10:01", "10:05", A=9)
+    unallocated(told, 5)
+    told.count("10:20", {"sku": "A", "on_hand": 4}, {"sku": "A", "Bin": "DAMAGED", "on_hand": 5})
+    told.publish(2, "10:21", "10:35", A=0)
+    told.clear("raw.sales", "raw.sale_headers")
+    told.connection.execute("update raw.products set Name = 'Renamed'")
+    told.count("10:40", {"sku": "A", "on_hand": 20})
+    told.publish(3, "10:41", None, A=20)
+    return told
+
+
+def test_the_past_is_answered_with_what_was_known_then(world: Told) -> None:
+    then = world.ask(at="10:30")
+    assert (then["title"], then["waterfall"]["ats"], world.charged(then)) == (
+        "The A", 0, {"blocked_bin": 5, "open_unallocated": 4},
+    )  # fmt: skip
+    assert [(row["bin"], int(row["on_hand"]), row["bar"]) for row in then["rows"]] == [
+        (None, 4, None), ("damaged", 5, "blocked_bin"),
+    ]  # fmt: skip
+    assert [(row["order_number"], int(row["ordered"]), row["term"]) for row in then["orders"]] == [
+        ("SO-s1", 5, "open_unallocated")
+    ]
+    assert (then["state"]["state"], then["state"]["changed_at"]) == ("out_of_stock", moment("10:20"))
+    assert (then["published"]["version"], then["published"]["available"], then["published"]["collected_at"]) == (
+        2, False, None,
+    )  # fmt: skip
+    assert (then["collected"]["version"], then["collected"]["c_stock"]) == (1, 9)
+    assert then["why"] == (
+        "of 9 on hand none can be promised: 5 in blocked or staging bins, 4 ordered, not yet allocated"
+    )
+
+
+def test_without_a_moment_it_is_what_is_known_now(world: Told) -> None:
+    now = world.ask(" a ")
+    assert (now["title"], now["waterfall"]["ats"], now["orders"]) == ("Renamed", 20, [])
+    assert (now["state"]["state"], now["why"]) == ("in_stock", "20 can be promised now")
+    assert (now["published"]["version"], now["collected"]["version"]) == (3, 2)
+    assert [change["to_state"] for change in now["changes"]] == ["in_stock", "out_of_stock"]
+    assert len(world.ask(at="10:30")["changes"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("sku", "why"),
+    [
+        ("B", "Cin7 keeps no stock of it (Service)"),
+        ("OLD", "it is deprecated in Cin7, so it is not offered whatever is in stock"),
+        ("C", "there is none on hand"),
+    ],
+)
+def test_items_without_stock_say_why(world: Told, sku: str, why: str) -> None:
+    facts = world.ask(sku)
+    assert facts["why"] == why
+    assert why in " ".join(shown(facts).split())
+
+
+def test_what_is_not_known_is_said_with_a_way_on(world: Told) -> None:
+    with pytest.raises(NotKnown, match=r"did you mean OLD\?"):
+        world.ask("OLDD")
+    with pytest.raises(NotKnown, match=r"begins at 2026-11-24 10:00 UTC"):
+        world.ask("A", "09:59")
+
+
+def test_a_renamed_item_leads_to_its_product() -> None:
+    told = Told()
+    told.product("A").count("10:00", {"sku": "A", "on_hand": 9})
+    told.connection.execute("update raw.products set SKU = 'A2'")
+    told.count("10:20", {"sku": "A2", "ID": "P-A", "on_hand": 9})
+    old = told.ask("A")
+    assert (old["renamed_to"], old["state"]["state"], old["waterfall"]) == ("A2", "discontinued", None)
+    assert "The product is called A2 now." in shown(old)
+    assert told.ask("A", "10:10")["waterfall"]["ats"] == 9
+    with pytest.raises(NotKnown, match="was called A at"):
+        told.ask("A2", "10:10")
+
+
+def test_it_fits_a_hundred_columns(world: Told) -> None:
+    text = shown(world.ask(at="10:30"))
+    assert max(len(row) for row in text.splitlines()) <= 100
+    assert "at Emarsys available, stock 9, price 10.00, version 1 collected 2026-11-24 10:05 UTC" in text
+    assert "blocked or staging bin" in text
+    assert "as known at 2026-11-24 10:30 UTC" in text
