@@ -121,6 +121,7 @@ class Customers(_Policy):
     generic_customers: list[Text] = []
     wholesale_price_tiers: list[Text] = []
     wholesale_tags: list[Text] = []
+    wholesale_customers: list[Text] = []
     include_wholesale: bool = True
 
 

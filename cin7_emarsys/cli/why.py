@@ -1,4 +1,4 @@
-"""Commands that explain: an item's availability, a customer's value."""
+"""Commands that explain an item's availability."""
 
 from __future__ import annotations
 
@@ -43,16 +43,3 @@ def _full(connection: DuckDBPyConnection, at: datetime) -> datetime:
     now: datetime = why.fetch(connection, "now")[0]["as_of"]
     day = datetime.combine(now, at.time())
     return day if day <= now else day - timedelta(days=1)
-
-
-@app.command()
-def customer(
-    who: Annotated[str, typer.Argument(help="E-mail, or Cin7's customer id.")],
-    as_json: Json = False,
-) -> None:
-    """What a customer is worth: every invoice and refund that adds up to it, the contact as sent, the events."""
-    from cin7_emarsys.operations import explain as why
-
-    with known(), warehouse().read() as connection:
-        facts = why.explain_customer(connection, who)
-    typer.echo(views.as_json(facts)) if as_json else console.print(views.people.statement(facts))

@@ -79,6 +79,8 @@ class ContactMapper:
                 sent[field_id] = kept[field.string_id] = text
             elif field.attribute in derived and field.attribute in attributes and before.get(field.string_id):
                 sent[field_id] = ""
+            elif before.get(field.string_id):  # left out, so Emarsys still has it
+                kept[field.string_id] = before[field.string_id]
         if self._write_opt_out and consent == "opt_out":
             sent[OPT_IN_FIELD] = OPTED_OUT
         return sent, kept

@@ -146,9 +146,11 @@ def _not_known(connection: DuckDBPyConnection, sku: str, at: datetime | None) ->
 
 
 def explain_customer(connection: DuckDBPyConnection, who: str) -> dict[str, Any]:
-    """One person's statement: each document that adds up to the lifetime value, the contact as sent, the events.
+    """One person's statement: each document that adds up to the lifetime value, why it changed, every key that leads to
+    the person, the contact as sent, the events.
 
-    ``who`` is an e-mail, our person id or Cin7's customer id. Amounts are in ``currency``. Raises `NotKnown`.
+    ``who`` is an e-mail, our person id or Cin7's customer id; a written alias shows the person it leads to. Amounts are in
+    ``currency``. Raises `NotKnown`.
     """
     person = _first(fetch(connection, "statement_person", who=who))
     if person is None:
@@ -160,6 +162,8 @@ def explain_customer(connection: DuckDBPyConnection, who: str) -> dict[str, Any]
     return {
         **person,
         "documents": fetch(connection, "statement_lines", person_id=person["person_id"]),
+        "changes": fetch(connection, "statement_changes", person_id=person["person_id"]),
+        "aliases": fetch(connection, "statement_aliases", person_id=person["person_id"]),
         "sent": _first(fetch(connection, "statement_sent", email=email)) if email else None,
         "events": fetch(connection, "statement_events", email=email) if email else [],
     }

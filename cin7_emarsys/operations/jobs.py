@@ -47,6 +47,13 @@ _EXPORTS: Mapping[str, Sequence[str]] = {
     "customers": ("emarsys/contacts",),
     "products": ("emarsys/catalogue",),
 }
+_STATEMENT = (
+    "mart/customer_value_lines",
+    "mart/customer_value_changes",
+    "mart/value_lines_seen",
+    "mart/aliases",
+    "mart/account_addresses",
+)
 _NIGHTLY_FULL = ("products", "product_families", "customers")
 _FULL = (*_NIGHTLY_FULL, "sale_headers")
 _FLOWS = ("contacts", "catalogue", "sales", "events")
@@ -63,6 +70,8 @@ def _selection(job: str) -> AssetSelection:
     models: AssetSelection = exports.upstream() & AssetSelection.groups("warehouse_staging", "warehouse_mart")
     if job in ("stock", "products"):  # the history of a state belongs to the run that changes the state
         models = models | _assets("mart/availability_events", "mart/evidence")
+    if job in ("orders", "customers"):  # the statement and its history belong to the runs that change values
+        models = models | _assets(*_STATEMENT)
     return _assets(*_READS[job]) | models | exports
 
 

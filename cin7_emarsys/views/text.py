@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from rich.console import Console
 from rich.table import Table
@@ -33,6 +33,11 @@ def units(value: Decimal | int | None) -> str:
         return "–"
     text = f"{Decimal(value):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def money(value: Decimal, *, signed: bool = False) -> str:
+    """To the penny, rounded as it is at export."""
+    return f"{value.quantize(Decimal('0.01'), ROUND_HALF_UP):{'+' if signed else ''},}"
 
 
 def moment(value: datetime | None) -> str:

@@ -37,7 +37,7 @@ from cin7_emarsys.warehouse.resource import Warehouse
 
 _MARKETING = {
     "catalogue", "contacts", "order_events", "sales_lines", "sales_documents", "order_facts", "excluded", "persons",
-    "customer_value", "customer_value_lines",
+    "customer_value", "customer_value_lines", "customer_value_changes", "aliases",
 }  # fmt: skip
 _READ_NIGHTLY = {"staging.locations", "staging.bins", "staging.families"}
 

@@ -55,6 +55,7 @@ TABLES: dict[str, dict[str, str]] = {
     "generic_customers": {"name": "VARCHAR"},
     "wholesale_price_tiers": {"name": "VARCHAR"},
     "wholesale_tags": {"tag": "VARCHAR"},
+    "wholesale_customers": {"name": "VARCHAR"},
     "revenue_charges": {"pattern": "VARCHAR"},
     "events": {
         "event": "VARCHAR",
@@ -127,6 +128,7 @@ def _rows(merchant: Merchant) -> dict[str, Sequence[dict[str, Any]]]:
         "generic_customers": [{"name": name} for name in customers.generic_customers],
         "wholesale_price_tiers": [{"name": name} for name in customers.wholesale_price_tiers],
         "wholesale_tags": [{"tag": tag} for tag in customers.wholesale_tags],
+        "wholesale_customers": [{"name": name} for name in customers.wholesale_customers],
         "revenue_charges": [{"pattern": pattern} for pattern in merchant.orders.revenue_charges],
         "events": [
             {"event": name, "kind": event.kind, "deadline_hours": event.deadline_hours, "enabled": event.enabled}

@@ -14,6 +14,15 @@ create table mart.catalogue (
     price DECIMAL(18,4), msrp DECIMAL(18,4), brand VARCHAR, description VARCHAR, group_id VARCHAR, c_stock BIGINT,
     c_low_stock BIGINT, c_stock_state VARCHAR, held_reason VARCHAR, payload_hash VARCHAR
 );
+create table mart.value_lines_seen (
+    document_kind VARCHAR, document_id VARCHAR, person_id VARCHAR, number VARCHAR, order_number VARCHAR,
+    amount DECIMAL(18,4)
+);
+create table mart.customer_value_changes (
+    revision BIGINT, changed_at TIMESTAMP, person_id VARCHAR, what VARCHAR, document_kind VARCHAR, document_id VARCHAR,
+    number VARCHAR, order_number VARCHAR, amount_before DECIMAL(18,4), amount_after DECIMAL(18,4),
+    difference DECIMAL(18,4), reason VARCHAR
+);
 create table mart.order_facts (
     fact_id VARCHAR, fact VARCHAR, event VARCHAR, sale_id VARCHAR, document_id VARCHAR, fact_at TIMESTAMP,
     recorded_at TIMESTAMP, silent BOOLEAN, absorbed BOOLEAN

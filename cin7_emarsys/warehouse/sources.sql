@@ -152,11 +152,14 @@ create table delivery.catalogue_collected (
     c_stock_state VARCHAR
 );
 create table delivery.records (
-    record_id BIGINT, flow VARCHAR, key VARCHAR, payload JSON, outcome VARCHAR, code VARCHAR, "at" TIMESTAMP
+    record_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload JSON, outcome VARCHAR, code VARCHAR, "at" TIMESTAMP
 );
 create table delivery.delivered (flow VARCHAR, key VARCHAR, payload JSON, accepted_at TIMESTAMP);
 create table delivery.publications (version BIGINT, published_at TIMESTAMP, collected_at TIMESTAMP);
 create table reconciliation.contacts_read (
     email VARCHAR, ours BOOLEAN, found BOOLEAN, code VARCHAR, opt_in VARCHAR, fields JSON, read_at TIMESTAMP
+);
+create table operations.aliases (
+    alias VARCHAR, person VARCHAR, reason VARCHAR, who VARCHAR, written_at TIMESTAMP
 );
 create table operations.releases (hold_id VARCHAR, released_at TIMESTAMP, reason VARCHAR, who VARCHAR);

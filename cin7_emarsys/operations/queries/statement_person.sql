@@ -1,7 +1,18 @@
--- One person by e-mail, by our person id, or by Cin7's customer id. Parameter: $who.
+-- One person by e-mail, by our person id, by Cin7's customer id, or by a written alias. Parameter: $who.
+with asked as (select lower(trim($who)) as who),
+found as (
+    select coalesce(persons.joined_into, persons.person_id) as person_id,
+        persons.email = asked.who or persons.person_id = asked.who as exact
+    from mart.persons as persons, asked
+    where persons.email = asked.who or persons.person_id = asked.who or persons.customer_id = asked.who
+    union all
+    select aliases.person_id, true
+    from staging.written_aliases as aliases, asked
+    where aliases.alias in (asked.who, 'customer:' || asked.who)
+)
 select value.*, persons.customer_id, persons.name, persons.consent
-from mart.persons as persons
-join mart.customer_value as value on value.person_id = persons.person_id
-where persons.email = lower(trim($who)) or persons.person_id = lower(trim($who)) or persons.customer_id = lower(trim($who))
-order by persons.email = lower(trim($who)) desc nulls last, persons.person_id
+from found
+join mart.persons as persons on persons.person_id = found.person_id
+join mart.customer_value as value on value.person_id = found.person_id
+order by found.exact desc nulls last, found.person_id
 limit 1

@@ -13,6 +13,7 @@
 -- @column derived: Attributes worked out by us, which are cleared again when they become null.
 -- @column consent: opt_out, opt_in or unknown, as Cin7 notes it.
 -- @column wholesale: Buys wholesale.
+-- @column left_behind: Has nothing of its own any more: it stays at Emarsys with its order attributes at zero.
 -- @column payload_hash: Hash of what Emarsys would get.
 with people as (
     select
@@ -21,7 +22,8 @@ with people as (
         nullif(trim(regexp_replace(trim(persons.name), '^\S+', '')), '') as last_name
     from mart.persons as persons
     cross join policy.settings as settings
-    where persons.email is not null and persons.is_contact
+    where persons.email is not null
+        and (persons.left_behind or persons.is_contact and persons.joined_into is null)
         and (settings.include_wholesale or not persons.is_wholesale)
 ),
 described as (
@@ -79,5 +81,6 @@ select
     ] as derived,
     consent,
     is_wholesale as wholesale,
+    left_behind,
     md5(concat_ws(chr(31), email, attributes::varchar, consent)) as payload_hash
 from joined

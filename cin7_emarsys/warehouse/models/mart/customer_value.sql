@@ -77,7 +77,7 @@ select
     cast(coalesce(returned.refunded, 0) as decimal(18, 4)) as refunded,
     cast(coalesce(bought.gross, 0) - coalesce(returned.refunded, 0) as decimal(18, 4)) as ltv,
     cast(
-        cast(bought.purchased as double) / nullif(bought.order_count, 0) as decimal(18, 4)
+        cast(bought.purchased as double) / nullif(bought.order_count, 0) as decimal(28, 8) -- rounded once, at export
     ) as average_order_value,
     favourite.category as favourite_category,
     coalesce(returned.refund_count, 0) as refund_count,

@@ -15,6 +15,7 @@ union all
 select 'contacts', person_id,
     case
         when email is null then 'no_email'
+        when joined_into is not null then 'joined'
         when not is_contact then 'deprecated_customer'
         else 'wholesale'
     end,

@@ -1,12 +1,17 @@
 -- grain: one row per person
 -- key: person_id
--- meaning: Everybody who bought something or is a contact of a customer account; an e-mail is one person.
+-- feedback: delivery.delivered
+-- meaning: Everybody who bought something or is a contact of a customer account; an e-mail is one person. Further those whom
+-- Emarsys knows from us and who have nothing of their own any more.
 -- @column person_id: The e-mail, or customer:<id> for an account without any.
 -- @column email: The e-mail, if there is one.
 -- @column customer_id: The account: the one whose default contact has the e-mail, else that of the latest sale.
 -- @column name: Name of the contact.
 -- @column is_wholesale: One of the person's accounts buys wholesale.
 -- @column is_contact: Is a contact of an active account, or has a sale.
+-- @column joined_into: The person this one was joined into by a written alias.
+-- @column left_behind: At Emarsys from us, and without anything of its own now (joined, or its address was changed on
+-- everything): it keeps its place there, with its order attributes at zero.
 -- @column consent: opt_out where any contact with the e-mail says so, else opt_in, else unknown.
 with named as (
     select persons.person_id, persons.email, persons.customer_id, persons.contact_name as name, 2 as preference,
@@ -20,6 +25,8 @@ with named as (
     from staging.contacts as contacts
     join staging.customers as customers on customers.customer_id = contacts.customer_id
     where contacts.is_valid and not customers.is_generic
+    union all
+    select key, key, null, null, 0, null, false from delivery.delivered where flow = 'contacts'
 ),
 consents as (
     select email,
@@ -41,11 +48,18 @@ merged as (
             named.name, {'preference': named.preference, 'at': coalesce(named.at, date '0001-01-01'), 'name': named.name}
         ) filter (named.name is not null) as name,
         coalesce(bool_or(customers.is_wholesale), false) as is_wholesale,
-        bool_or(named.is_contact) as is_contact
+        bool_or(named.is_contact) as is_contact,
+        max(named.preference) as preference
     from named
     left join staging.customers as customers on customers.customer_id = named.customer_id
     group by named.person_id
 )
-select merged.*, coalesce(consents.consent, 'unknown') as consent
+select
+    merged.* exclude (preference),
+    aliases.person_id as joined_into,
+    sent.key is not null and (aliases.alias is not null or merged.preference = 0) as left_behind,
+    coalesce(consents.consent, 'unknown') as consent
 from merged
 left join consents on consents.email = merged.email
+left join staging.written_aliases as aliases on aliases.alias = merged.person_id
+left join delivery.delivered as sent on sent.flow = 'contacts' and sent.key = merged.email

@@ -1,13 +1,15 @@
 -- grain: one row per sale or stand-alone credit note
 -- key: sale_id
 -- meaning: Whose each sale is: the e-mail on it, else that of its customer's default contact, else the customer account.
--- Shared accounts (web guests) lend no identity. Two e-mails are never joined through a shared account.
+-- Shared accounts (web guests) lend no identity. Two e-mails are never joined through a shared account or a parent;
+-- only a written alias joins them.
 -- @column sale_id: The sale.
 -- @column order_number: Number of the order; for a stand-alone note its own number.
 -- @column person_id: The e-mail, or customer:<id>; null where nobody can be named.
--- @column email: The e-mail, if there is one.
+-- @column email: The person's e-mail, if there is one.
 -- @column customer_id: Customer account.
 -- @column contact_name: Name of the contact on the sale.
+-- @column found_id: Whom the documents alone name; differs from person_id where a written alias leads on.
 -- @column rule: How it was found: sale_email, default_contact, customer_account or none.
 with documents as (
     select sale_id, order_number, customer_id, customer_name, contact_name, email
@@ -30,24 +32,35 @@ matched as (
         ) as is_generic
     from documents
     left join staging.customers as customers on customers.customer_id = documents.customer_id
+),
+found as (
+    select
+        *,
+        case
+            when email is not null then email
+            when is_generic then null
+            when default_email is not null then default_email
+            when customer_id is not null then 'customer:' || customer_id
+        end as found_id,
+        case
+            when email is not null then 'sale_email'
+            when is_generic then 'none'
+            when default_email is not null then 'default_contact'
+            when customer_id is not null then 'customer_account'
+            else 'none'
+        end as rule
+    from matched
 )
 select
-    sale_id,
-    order_number,
-    case
-        when email is not null then email
-        when is_generic then null
-        when default_email is not null then default_email
-        when customer_id is not null then 'customer:' || customer_id
-    end as person_id,
-    case when email is not null then email when not is_generic then default_email end as email,
-    customer_id,
-    contact_name,
-    case
-        when email is not null then 'sale_email'
-        when is_generic then 'none'
-        when default_email is not null then 'default_contact'
-        when customer_id is not null then 'customer_account'
-        else 'none'
-    end as rule
-from matched
+    found.sale_id,
+    found.order_number,
+    coalesce(aliases.person_id, found.found_id) as person_id,
+    case when not starts_with(coalesce(aliases.person_id, found.found_id), 'customer:')
+        then coalesce(aliases.person_id, found.found_id)
+    end as email,
+    found.customer_id,
+    found.contact_name,
+    found.found_id,
+    found.rule
+from found
+left join staging.written_aliases as aliases on aliases.alias = found.found_id

@@ -1,5 +1,6 @@
 -- grain: one row per line of a document that goes to Emarsys
 -- key: document_kind, document_id, line_no
+-- feedback: delivery.records
 -- meaning: Sales data for Emarsys. Order-level discounts are spread over the lines by value, to the last ten-thousandth,
 -- so that the lines of a document sum to exactly what it counts.
 -- figure price: coalesce(sum(price), 0)
@@ -14,7 +15,8 @@
 -- @column price: Total of the line after discounts, in the currency of the account; negative for a refund.
 -- @column quantity: Units; negative for a refund.
 -- @column timestamp: Date of the document, as midnight UTC.
--- @column email: Whose it is.
+-- @column email: Whose it is; of a document that Emarsys has lines of, the address these went to, so that corrections
+-- find them.
 -- @column customer_id: Customer account.
 with documents as (
     select
@@ -55,6 +57,12 @@ spread as (
             as part
     from shared
 ),
+told as (
+    select document, arg_min(payload->>'email', record_id) as email
+    from delivery.records
+    where flow = 'sales' and outcome = 'accepted'
+    group by document
+),
 priced as (
     select *, amount as counted from lines where charges = 0
     union all by name
@@ -73,7 +81,8 @@ select
     cast(priced.counted * priced.sign as decimal(18, 4)) as price,
     cast(priced.quantity * priced.sign as decimal(18, 4)) as quantity,
     cast(priced.dated_on as timestamp) as "timestamp",
-    priced.email,
+    coalesce(told.email, priced.email) as email,
     priced.customer_id
 from priced
 left join staging.products as products on products.product_id = priced.product_id
+left join told on told.document = priced.document_kind || ':' || priced.document_id

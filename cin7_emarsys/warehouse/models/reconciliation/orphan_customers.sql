@@ -83,13 +83,17 @@ here as (
     select 'cin7', coalesce(accepted.customer_id || ':', '') || left(md5(accepted.email), 8), accepted.email,
         case
             when left_out.rule is not null then left_out.rule
-            when exists (from mart.contacts as others where others.customer_id = accepted.customer_id) then 'merged'
+            when exists (from staging.written_aliases as written where written.alias = accepted.email)
+                or exists (
+                    from mart.contacts as others
+                    where others.customer_id = accepted.customer_id and not others.left_behind
+                ) then 'merged'
             else 'no_longer_in_cin7'
         end,
         coalesce(left_out.since, accepted.accepted_at)
     from accepted
     left join left_out on left_out.email = accepted.email
-    where not exists (from mart.contacts as contacts where contacts.email = accepted.email)
+    where not exists (from mart.contacts as contacts where contacts.email = accepted.email and not contacts.left_behind)
     union all
     select 'cin7', md5(read.email), read.email, 'only_in_emarsys', read.read_at
     from reconciliation.contacts_read as read

@@ -37,7 +37,12 @@ keyed as (
     from listed
 ),
 once as (
-    select *
+    select
+        *,
+        list_sum([x.Quantity * x.Price * (100 - coalesce(x.Discount, 0)) / 100 for x in coalesce(note.Lines, [])])
+            + coalesce(list_sum([
+                x.Quantity * x.Price * (100 - coalesce(x.Discount, 0)) / 100 for x in note.AdditionalCharges
+            ]), 0) as written
     from keyed
     where document_id is not null
     qualify row_number() over (
@@ -57,7 +62,11 @@ placed as (
         coalesce(once.CustomerCurrency, sales.currency, headers.currency) as currency,
         coalesce(once.BaseCurrency, sales.base_currency, headers.base_currency) as base_currency,
         coalesce(once.CurrencyRate, sales.currency_rate) as sale_rate,
-        coalesce(once.tax_inclusive, sales.tax_inclusive, false) as inclusive,
+        -- read by itself a note does not say how its prices are meant; then its own totals do
+        coalesce(
+            once.tax_inclusive, sales.tax_inclusive,
+            abs(once.written - once.note.Total) < abs(once.written - once.note.TotalBeforeTax), false
+        ) as inclusive,
         coalesce(sales.is_void, headers.is_void and headers.updated_at > once.read_at, false) as is_void
     from once
     left join staging.sales as sales on sales.sale_id = once.sale_id and sales.is_listed

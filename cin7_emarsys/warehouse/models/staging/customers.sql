@@ -5,7 +5,7 @@
 -- @column name: Name of the account.
 -- @column is_active: Not deprecated and still listed.
 -- @column is_generic: An account shared by many buyers (web guests); it lends nobody an identity.
--- @column is_wholesale: By price tier or tag, as the policy says.
+-- @column is_wholesale: By price tier, tag or name, as the policy says.
 -- @column price_tier: Name of its price tier.
 -- @column tags: Tags in lower case.
 -- @column email: E-mail of the default contact, normalised (trimmed, lower case).
@@ -34,6 +34,8 @@ select
         from policy.wholesale_price_tiers as tier where lower(trim(tier.name)) = lower(trim(accounts.PriceTier))
     ) or exists (
         from policy.wholesale_tags as wholesale where list_contains(accounts.tag_list, lower(trim(wholesale.tag)))
+    ) or exists (
+        from policy.wholesale_customers as named where lower(trim(named.name)) = lower(trim(accounts.Name))
     ) as is_wholesale,
     PriceTier as price_tier,
     tag_list as tags,
