@@ -26,6 +26,8 @@ def bad() -> World:
     for sku in ("A", "B", "C", "D", "E"):
         world.product(sku)
     world.product("FREE", PriceTier1=0)
+    shared = [{"ID": f"C-S{number}", "Contacts": [{"Email": "agent@x.com", "Default": True}]} for number in range(6)]
+    world.put("raw.customers", {"ID": "C-M", "Contacts": [{"Email": "was@x.com", "Default": True}]}, *shared)
     world.snapshot("n1", T0, [{"sku": "A", "on_hand": 5}, {"sku": "E", "on_hand": 2}]).build()
     columns = "item, product_id, available, price, c_stock, c_low_stock, c_stock_state"
     world.connection.execute(f"insert into delivery.catalogue_items by name select {columns} from mart.catalogue")
@@ -44,6 +46,14 @@ def bad() -> World:
     world.sale(
         "s3", CustomerCurrency="USD", CurrencyRate=None, Email="a@b.c, d@e.f", Invoices=[invoice("i3", line("A", 1))]
     )
+    world.connection.execute("delete from raw.customers where ID = 'C-M'")
+    world.put("raw.customers", {"ID": "C-M", "Contacts": [{"Email": "is@x.com", "Default": True}]})
+    world.put("delivery.delivered", {"flow": "contacts", "key": "gone@x.com", "payload": {}, "accepted_at": T0})
+    world.sale("sm", Email="was@x.com", CustomerID="C-M", Invoices=[invoice("im", line("A", 1))])
+    for number in range(6):
+        world.sale(
+            f"ss{number}", Email=None, CustomerID=f"C-S{number}", Invoices=[invoice(f"is{number}", line("A", 1))]
+        )
     world.sale("s4", Invoices=[invoice("i4", line("A", 1))], CreditNotes=[credit_note("c4", line("A", 2))])
     world.sale("s2", CustomerID=None, Email=None, Invoices=[invoice("i2", line("A", 2))])
     world.put("raw.credit_notes", {"SaleID": "n", "CreditNotes": [credit_note("c1", line("A", 99))]})

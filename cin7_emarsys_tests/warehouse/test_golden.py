@@ -219,6 +219,14 @@ CASES = {
         42, [("A", 50, 1), ("B", -8, -2)], more={"refund_count": 1, "order_count": 1, "average_order_value": 50},
         notes=[{"SaleID": "alone", "CreditNotes": [credit_note("r8c", line("B", 2, 4))]}],
     ),
+    "standalone-tax": Case(
+        "read by itself a note does not say whether its prices contain tax; its own totals do",
+        [bill("r9", line("A", 1, 50))],
+        40, [("A", -10, -1), ("A", 50, 1)],
+        notes=[{"SaleID": "alone-tax", "CreditNotes": [credit_note(
+            "r9c", line("A", 1, 11, Tax=1), TotalBeforeTax=10, Tax=1, Total=11
+        )]}],
+    ),
     # Currency
     "own-rate": Case(
         "each document counts at its own rate",

@@ -47,8 +47,8 @@ select invoice_no as ID, 'c' || customer_id || '@example.com' as Email, 'COMPLET
     coalesce('k' || customer_id, 'guests') as CustomerID, 1 as CurrencyRate, dated_on as SaleOrderDate,
     [{{
         'TaskID': 't' || invoice_no, 'InvoiceNumber': invoice_no, 'Status': 'PAID', 'InvoiceDate': dated_on,
-        'CurrencyConversionRate': 1, 'Lines': lines, 'AdditionalCharges': [], 'TotalBeforeTax': total, 'Tax': 0,
-        'Total': total
+        'CurrencyConversionRate': 1, 'Lines': lines, 'AdditionalCharges': [], 'Payments': [],
+        'TotalBeforeTax': total, 'Tax': 0, 'Total': total
     }}] as Invoices, dated_on as _header_updated
 from documents where not is_note;
 insert into raw.credit_note_headers by name
@@ -59,7 +59,7 @@ insert into raw.credit_notes by name
 select invoice_no as SaleID, [{{
     'TaskID': 't' || invoice_no, 'CreditNoteInvoiceNumber': null, 'CreditNoteNumber': invoice_no,
     'Status': 'AUTHORISED', 'CreditNoteDate': dated_on, 'CreditNoteConversionRate': 1, 'Lines': lines,
-    'AdditionalCharges': [], 'TotalBeforeTax': total, 'Tax': 0, 'Total': total
+    'AdditionalCharges': [], 'Refunds': [], 'TotalBeforeTax': total, 'Tax': 0, 'Total': total
 }}] as CreditNotes
 from documents where is_note;
 """

@@ -39,10 +39,13 @@ keyed as (
 once as (
     select
         *,
-        list_sum([x.Quantity * x.Price * (100 - coalesce(x.Discount, 0)) / 100 for x in coalesce(note.Lines, [])])
-            + coalesce(list_sum([
-                x.Quantity * x.Price * (100 - coalesce(x.Discount, 0)) / 100 for x in note.AdditionalCharges
-            ]), 0) as written
+        list_sum([
+            cast(x.Quantity as double) * cast(x.Price as double) * (100 - coalesce(x.Discount, 0)) / 100
+            for x in coalesce(note.Lines, [])
+        ]) + coalesce(list_sum([
+            cast(x.Quantity as double) * cast(x.Price as double) * (100 - coalesce(x.Discount, 0)) / 100
+            for x in note.AdditionalCharges
+        ]), 0) as written
     from keyed
     where document_id is not null
     qualify row_number() over (
