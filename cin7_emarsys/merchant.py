@@ -87,6 +87,8 @@ class Availability(_Policy):
     backorders_are_allocated: bool = True
     max_row_drop: Share = 0.2
     restock_threshold: Annotated[int, Field(ge=1)] = 1
+    confirmations: Annotated[int, Field(ge=1)] = 2
+    second_look_calls: Count = 20
     min_flips: Count = 20
     max_flip_share: Share = 0.05
     low_stock_threshold: Count = 5

@@ -23,7 +23,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from cin7_emarsys.cin7 import availability, extract, load, sales
+from cin7_emarsys.cin7 import availability, extract, load, sales, second_look
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.cin7.load import Loaded
 from cin7_emarsys.settings import SettingsResource
@@ -258,6 +258,34 @@ def availability_snapshot(
 
 
 @multi_asset(
+    name="raw__second_look",
+    specs=[
+        _spec(
+            "second_looks",
+            "Products about to come back into stock that were read once more, live, and whether that worked.",
+            1,
+            ["mart/second_look_wanted"],
+        ),
+        _spec("second_look_rows", "Their stock rows as they were then.", 1, ["mart/second_look_wanted"]),
+    ],
+    op_tags={"dagster/priority": "5"},
+)
+def second_look_rows(
+    context: AssetExecutionContext, settings: SettingsResource, warehouse: Warehouse
+) -> Iterator[MaterializeResult[Any]]:
+    loaded = settings.load()
+    with Cin7(loaded) as cin7:
+        done = second_look.take(
+            cin7, warehouse, loaded.paths.landing, max_calls=loaded.merchant.availability.second_look_calls
+        )
+    if done.failed:
+        context.log.warning(f"{done.failed} of {done.asked} products could not be looked at and stay as they are")
+    more = {"asked": done.asked, "failed": done.failed, "calls": done.calls, "whole": done.whole}
+    for result in (_beside(warehouse, "second_looks"), _beside(warehouse, "second_look_rows")):
+        yield result._replace(metadata={**(result.metadata or {}), **more})
+
+
+@multi_asset(
     name="raw__sales",
     specs=[
         _spec(
@@ -286,6 +314,7 @@ assets: list[AssetsDefinition | AssetSpec] = [
     sale_headers,
     unallocated_sales,
     availability_snapshot,
+    second_look_rows,
     sale_details,
 ]
 checks = [checks_of("cin7_checks", gates.read(Path(__file__).parent / "checks"))]

@@ -28,7 +28,7 @@ _PASSES = 3
 _REPEATS = 3
 
 _FIGURES = '"OnHand", "Allocated"'
-_KEYS = '"ID", "Location", "Bin", "Batch", "ExpiryDate"'
+_KEYS = load.AVAILABILITY_KEYS
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
             extract = Extract(landing, "availability", AvailabilityRow, cin7.now())
             extracts.append(extract)
             started = cin7.stopwatch()
-            unique, total = _read(cin7, extract, number)
+            unique, total = read_whole(cin7, extract, "availability" if number == 1 else f"availability, read {number}")
             extract.at = min(extract.at, started())
             if unique == total:
                 break
@@ -125,8 +125,8 @@ where headers.OrderStatus = 'AUTH_NO_ALLOC' and headers.Status <> 'VOIDED'
 """
 
 
-def _read(cin7: Cin7, extract: Extract, number: int) -> tuple[int, int | None]:
-    """One whole read. Returns how many different rows came, and the last total."""
+def read_whole(cin7: Cin7, extract: Extract, shown: str) -> tuple[int, int | None]:
+    """One whole read, shown to a person as that. Returns how many different rows came, and the last total."""
     total: int | None = None
     done = 0
     with cin7.lease("stock"):
@@ -134,7 +134,7 @@ def _read(cin7: Cin7, extract: Extract, number: int) -> tuple[int, int | None]:
             total = page.total
             extract.add(page.rows)
             done += len(page.rows)
-            progress.report("availability" if number == 1 else f"availability, read {number}", done, total)
+            progress.report(shown, done, total)
     return len(extract.keys), total
 
 

@@ -36,6 +36,8 @@ TABLES: Mapping[str, tuple[type[TopRecord], Mapping[str, str]]] = {
 }
 _BOOKKEEPING = {"_hash": "VARCHAR", "_raw": "JSON", "_extract_id": "VARCHAR", "_loaded_at": "TIMESTAMP"}
 
+AVAILABILITY_KEYS = ", ".join(f'"{name}"' for name in models.AvailabilityRow.key_fields)
+
 _OTHER_TABLES = """
 create table if not exists raw.availability (snapshot_id varchar, {availability}, _pass integer);
 create table if not exists raw.snapshots (
@@ -46,6 +48,10 @@ create table if not exists raw.snapshots (
 create table if not exists raw.snapshot_untrusted_skus (
     snapshot_id varchar, product_id varchar, sku varchar, reason varchar
 );
+create table if not exists raw.second_looks (
+    product_id varchar primary key, sku varchar, snapshot_id varchar, looked_at timestamp, trouble varchar
+);
+create table if not exists raw.second_look_rows ({availability});
 create table if not exists raw.sale_queue (
     sale_id varchar primary key, updated timestamp, priority integer, order_date date, first_scan boolean, kind varchar,
     queued_at timestamp, attempts integer, last_error varchar

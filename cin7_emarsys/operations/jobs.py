@@ -14,8 +14,8 @@ from cin7_emarsys.merchant import Schedules, SettingsError
 from cin7_emarsys.settings import load_settings
 
 DESCRIPTIONS: Mapping[str, str] = {
-    "stock": "Sale headers and unallocated orders, then an availability snapshot, then the product file: what may be "
-    "promised now.",
+    "stock": "Sale headers and unallocated orders, then an availability snapshot, a second look at what comes back, "
+    "then the product file: what may be promised now.",
     "orders": "New and changed sales, then contacts, sales data and events at Emarsys.",
     "customers": "Changed customers, then their contacts at Emarsys.",
     "products": "Changed products, then the product file.",
@@ -30,6 +30,8 @@ _READS: Mapping[str, Sequence[str]] = {
         "raw/availability",
         "raw/snapshots",
         "raw/snapshot_untrusted_skus",
+        "raw/second_looks",
+        "raw/second_look_rows",
     ),
     "orders": (
         "raw/sale_headers",

@@ -4,7 +4,7 @@ Belongs here: keys, owners, descriptions, metadata, check results. Does not belo
 """
 
 # Dagster reads the annotations of its functions, so they must not be postponed.
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,7 +31,7 @@ from dagster import (
 )
 
 from cin7_emarsys.settings import SettingsResource
-from cin7_emarsys.warehouse import gates
+from cin7_emarsys.warehouse import factory, gates
 from cin7_emarsys.warehouse.factory import Model, build, models
 from cin7_emarsys.warehouse.resource import Warehouse
 
@@ -90,12 +90,11 @@ def _of(schema: str) -> list[Model]:
     return [model for model in models().values() if model.schema == schema]
 
 
-def schema_assets(schema: str) -> AssetsDefinition:
-    """One multi-asset with all models of a schema, built in one transaction."""
-    chosen = _of(schema)
+def together(name: str, chosen: Sequence[Model]) -> AssetsDefinition:
+    """One multi-asset with these models, built in one transaction."""
 
-    @multi_asset(name=f"warehouse_{schema}", specs=[_spec(model) for model in chosen], can_subset=True)
-    def build_schema(
+    @multi_asset(name=name, specs=[_spec(model) for model in chosen], can_subset=True)
+    def build_models(
         context: AssetExecutionContext, warehouse: Warehouse, settings: SettingsResource
     ) -> Iterator[MaterializeResult[Any]]:
         merchant = settings.load().merchant
@@ -113,7 +112,7 @@ def schema_assets(schema: str) -> AssetsDefinition:
                 },
             )
 
-    return build_schema
+    return build_models
 
 
 def _result(condition: gates.Condition, asset: str, gate: gates.Gate) -> AssetCheckResult:
@@ -172,7 +171,18 @@ def checks_of(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDe
     return check
 
 
-assets: list[AssetsDefinition] = [schema_assets("staging"), schema_assets("mart")]
+def schema_assets(schema: str) -> AssetsDefinition:
+    """One multi-asset with all models of a schema."""
+    return together(f"warehouse_{schema}", _of(schema))
+
+
+# What decides who is looked at twice comes before the second look, the rest of the mart after it.
+_BEFORE_LOOK = factory.needed_for("mart.second_look_wanted")
+assets: list[AssetsDefinition] = [
+    schema_assets("staging"),
+    together("warehouse_stock", [model for model in _of("mart") if model.name in _BEFORE_LOOK]),
+    together("warehouse_mart", [model for model in _of("mart") if model.name not in _BEFORE_LOOK]),
+]
 checks: list[AssetChecksDefinition] = [
     checks_of("warehouse_gates", [condition for condition in gates.conditions() if condition.blocking]),
     checks_of("warehouse_checks", [condition for condition in gates.conditions() if not condition.blocking]),

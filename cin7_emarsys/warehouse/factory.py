@@ -168,6 +168,23 @@ def models() -> Mapping[str, Model]:
     return load(FOLDER / "models")
 
 
+def needed_for(name: str) -> frozenset[str]:
+    """The models of the same schema that this one is built from, itself included."""
+    known = models()
+    found = {name}
+    while (
+        more := {
+            read
+            for model in found
+            for read in known[model].depends
+            if read in known and known[read].schema == known[name].schema
+        }
+        - found
+    ):
+        found |= more
+    return frozenset(found)
+
+
 def build(connection: DuckDBPyConnection, merchant: Merchant, only: Iterable[str] | None = None) -> list[Built]:
     """Write the policy and the models (all, or those named `schema.table`) in the caller's transaction.
 

@@ -5,6 +5,12 @@ create table mart.availability (
     snapshot_id VARCHAR, taken_at TIMESTAMP, reason VARCHAR, changed_at TIMESTAMP, previous_state VARCHAR,
     previous_available BOOLEAN, waterfall_before JSON, waterfall_after JSON
 );
+create table mart.confirmations (
+    product_id VARCHAR, sku VARCHAR, is_active BOOLEAN, is_stock BOOLEAN, is_sold BOOLEAN, is_offered BOOLEAN,
+    has_price BOOLEAN, ats BIGINT, snapshot_id VARCHAR, seen_at TIMESTAMP, is_known BOOLEAN, prior_state VARCHAR,
+    prior_available BOOLEAN, prior_stock BIGINT, prior_low_stock BIGINT, distrust VARCHAR, confirmed INTEGER,
+    counted_in VARCHAR, location_policy VARCHAR, by_policy BOOLEAN, asks BOOLEAN, reason VARCHAR
+);
 create table mart.held_flips (
     hold_id VARCHAR, kind VARCHAR, product_id VARCHAR, item VARCHAR, was VARCHAR, wanted VARCHAR, reason VARCHAR,
     held_at TIMESTAMP, released_at TIMESTAMP, ended_at TIMESTAMP

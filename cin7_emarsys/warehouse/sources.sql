@@ -138,6 +138,13 @@ create table raw.snapshots (
     reason VARCHAR, released_reason VARCHAR
 );
 create table raw.snapshot_untrusted_skus (snapshot_id VARCHAR, product_id VARCHAR, sku VARCHAR, reason VARCHAR);
+create table raw.second_looks (
+    product_id VARCHAR, sku VARCHAR, snapshot_id VARCHAR, looked_at TIMESTAMP, trouble VARCHAR
+);
+create table raw.second_look_rows (
+    ID VARCHAR, SKU VARCHAR, Location VARCHAR, Bin VARCHAR, Batch VARCHAR, ExpiryDate DATE, OnHand DECIMAL(18,4),
+    Allocated DECIMAL(18,4)
+);
 create table raw.sale_queue (
     sale_id VARCHAR, updated TIMESTAMP, priority INTEGER, order_date DATE, first_scan BOOLEAN, kind VARCHAR,
     attempts INTEGER, last_error VARCHAR

@@ -22,7 +22,8 @@ def good() -> World:
 
 def bad() -> World:
     """Nearly everything at once."""
-    world = World(availability={"sellable_locations": ["Main", "Mian"], "min_flips": 0, "max_flip_share": 0})
+    rules = {"sellable_locations": ["Main", "Mian"], "min_flips": 0, "max_flip_share": 0, "confirmations": 1}
+    world = World(availability=rules)
     for sku in ("A", "B", "C", "D", "E"):
         world.product(sku)
     world.product("FREE", PriceTier1=0)

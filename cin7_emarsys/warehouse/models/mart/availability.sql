@@ -1,7 +1,7 @@
 -- grain: one row per product whose state is known
 -- key: product_id
 -- feedback: mart.availability
--- meaning: What we say about the stock of each product, after holds, and its last change.
+-- meaning: What we say about the stock of each product, and its last change.
 -- @column product_id: The product.
 -- @column sku: Its SKU.
 -- @column state: in_stock, low_stock, out_of_stock, not_tracked or discontinued.
@@ -17,31 +17,14 @@
 -- @column previous_available: Available before that change.
 -- @column waterfall_before: The waterfall before that change.
 -- @column waterfall_after: The waterfall at that change.
-with held as (
-    select item, any_value(hold_id) as hold_id, any_value(reason) as reason
-    from mart.held_flips
-    where kind = 'rise' and released_at is null and ended_at is null
-    group by item
-),
-settled as (
+with compared as (
     select
-        states.product_id, states.sku,
-        case when held.item is null then states.state else coalesce(known.c_stock_state, 'out_of_stock') end as state,
-        states.available and held.item is null as available,
-        case when held.item is null then states.c_stock else coalesce(known.c_stock, 0) end as c_stock,
-        case when held.item is null then states.c_low_stock else coalesce(known.c_low_stock, 999999) end
-            as c_low_stock,
-        states.ats, states.snapshot_id, states.taken_at,
-        case when held.item is null then states.reason else 'held ' || held.hold_id || ': ' || held.reason end
-            as reason,
-        states.prior_state, states.prior_available
+        states.*, old.changed_at, old.previous_state, old.previous_available, old.waterfall_before, old.waterfall_after,
+        coalesce(old.state, states.prior_state) as state_before,
+        coalesce(old.available, states.prior_available) as available_before,
+        state_before is not null and (states.state <> state_before or states.available <> available_before) as changes
     from mart.stock_states as states
-    left join held on held.item = states.sku
-    left join mart.published as known on known.item = states.sku
-),
-compared as (
-    select settled.*, prior_state is not null and (state <> prior_state or available <> prior_available) as changes
-    from settled
+    left join mart.availability as old on old.product_id = states.product_id and old.sku = states.sku
 ),
 current_waterfall as (
     select compared.product_id, to_json(terms) as waterfall, terms.valid_from
@@ -66,14 +49,13 @@ select
     compared.snapshot_id,
     compared.taken_at,
     compared.reason,
-    case when changes then tenant.as_of else old.changed_at end as changed_at,
-    case when changes then compared.prior_state else old.previous_state end as previous_state,
-    case when changes then compared.prior_available else old.previous_available end as previous_available,
+    case when changes then tenant.as_of else compared.changed_at end as changed_at,
+    case when changes then compared.state_before else compared.previous_state end as previous_state,
+    case when changes then compared.available_before else compared.previous_available end as previous_available,
     case when changes then coalesce(earlier_waterfall.waterfall, current_waterfall.waterfall)
-        else old.waterfall_before end as waterfall_before,
-    case when changes then current_waterfall.waterfall else old.waterfall_after end as waterfall_after
+        else compared.waterfall_before end as waterfall_before,
+    case when changes then current_waterfall.waterfall else compared.waterfall_after end as waterfall_after
 from compared
 cross join staging.tenant as tenant
-left join mart.availability as old on old.product_id = compared.product_id and old.sku = compared.sku
 left join current_waterfall on current_waterfall.product_id = compared.product_id
 left join earlier_waterfall on earlier_waterfall.product_id = compared.product_id

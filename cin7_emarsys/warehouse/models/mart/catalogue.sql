@@ -10,7 +10,7 @@
 -- @column link: Address in the shop.
 -- @column image: Address of its picture.
 -- @column category: Category.
--- @column available: May be recommended: can be sold now, is marked as sold, has a price.
+-- @column available: May be recommended: can be bought now.
 -- @column price: Price; null where none was ever known.
 -- @column msrp: Recommended price.
 -- @column brand: Brand.
@@ -38,7 +38,7 @@ listed as (
     select
         products.product_id, products.sku as item, coalesce(nullif(products.title, ''), products.sku) as title,
         products.image, replace(products.category, '|', '/') as category,
-        products.is_sellable and coalesce(states.available, false) and prices.price is not null as available,
+        coalesce(states.available, false) as available,
         case when price_holds.item is null then prices.price else prices.known_price end as price,
         prices.msrp, products.brand, products.description, products.group_id,
         coalesce(states.c_stock, 0) as c_stock,
@@ -47,7 +47,7 @@ listed as (
         nullif(concat_ws('; ',
             states.reason,
             'price held ' || price_holds.hold_id || ': ' || price_holds.reason,
-            case when prices.no_price then 'no_price' end
+            case when prices.no_price and prices.price is not null then 'no_price' end
         ), '') as held_reason
     from staging.products as products
     join mart.prices as prices on prices.product_id = products.product_id

@@ -14,15 +14,18 @@
 -- @column released_at: When somebody released it.
 -- @column ended_at: When it was no longer a change: it went back, or it was published after a release.
 with wanted as (
-    select 'rise' as kind, states.product_id, states.sku as item, 'false' as was, 'true' as wanted,
-        cast(null as double) as change
-    from mart.stock_states as states
-    join mart.published as known on known.item = states.sku and not known.available
-    join staging.products as products on products.product_id = states.product_id and products.is_sellable
-    join mart.prices as prices on prices.product_id = states.product_id and prices.price is not null
-    where states.available
+    select 'rise' as kind, asked.product_id, asked.sku as item, 'false' as was, 'true' as wanted,
+        cast(null as double) as change,
+        -- what our last file shows already is a rise for Emarsys too, but it is not taken back; what waits is no rise yet
+        coalesce(not asked.prior_available and asked.reason is null and asked.asks, false) as is_new,
+        coalesce(asked.prior_available or (asked.asks and asked.reason is null), false) as counts,
+        asked.by_policy
+    from mart.confirmations as asked
+    join mart.published as known on known.item = asked.sku and not known.available
+    where asked.is_offered and (asked.ats > 0 or asked.distrust is not null)
+        and (asked.prior_available or asked.confirmed > 0)
     union all
-    select 'price', product_id, item, cast(known_price as varchar), cast(price as varchar), change
+    select 'price', product_id, item, cast(known_price as varchar), cast(price as varchar), change, true, true, false
     from mart.prices
     where change is not null and not no_price
 ),
@@ -38,12 +41,15 @@ still as (
 fresh as (
     select wanted.*
     from wanted
-    where not exists (from still where still.kind = wanted.kind and still.item = wanted.item)
+    where wanted.is_new and not exists (from still where still.kind = wanted.kind and still.item = wanted.item)
 ),
 size as (select count(*) as items from mart.published),
 counted as (
     select kind, count(*) as changes
-    from (select kind from fresh union all select kind from still where released_at is null)
+    from wanted
+    where counts and not exists (
+        from still where still.kind = wanted.kind and still.item = wanted.item and still.released_at is not null
+    )
     group by kind
 ),
 judged as (
@@ -52,6 +58,8 @@ judged as (
             when fresh.kind = 'rise'
                 and counted.changes > greatest(settings.min_flips, settings.max_flip_share * size.items)
                 then format('{} items would come back into stock at once', counted.changes)
+            when fresh.kind = 'rise' and fresh.by_policy
+                then 'it would come back into stock because the policy on locations has changed'
             when fresh.kind = 'price' and abs(fresh.change) > settings.max_price_change
                 then format('price would change by {:.0f} %', fresh.change * 100)
             when fresh.kind = 'price' and counted.changes > 1

@@ -1,89 +1,71 @@
 -- grain: one row per product whose state is known
 -- key: product_id
--- feedback: mart.availability, delivery.catalogue_items
--- meaning: The stock state each product should have by the newest trusted snapshot, before the circuit breaker.
--- A fall is taken at once; a rise only when enough is there and the snapshot and the orders are of one moment.
+-- meaning: The stock state of each product by the newest trusted snapshot. A fall is taken at once. A rise needs enough
+-- units in several snapshots, must not be held, and is read again before it is believed; until then all stays as it was.
 -- @column product_id: The product.
 -- @column sku: Its SKU.
 -- @column state: in_stock, low_stock, out_of_stock, not_tracked or discontinued.
--- @column available: Can be sold now.
+-- @column available: Can be bought now: units are there, it is marked as sold and has a price.
 -- @column c_stock: Units to publish.
 -- @column c_low_stock: Units to publish for the low-stock programme: 999999 while not available, and rising again only
 -- above the threshold plus its hysteresis.
 -- @column ats: Units available to sell, as computed.
--- @column snapshot_id: Snapshot the figures come from.
--- @column taken_at: When it was begun (UTC).
+-- @column snapshot_id: Newest trusted snapshot.
+-- @column taken_at: When the figures were first as they are (UTC).
 -- @column reason: Why the state is not what the figures alone say; null where it is.
--- @column prior_state: State before; null at first sight.
--- @column prior_available: Available before.
-with moment as (
-    select
-        snapshot_id, taken_at,
-        coalesce(headers_scanned_at < taken_at - interval 5 minutes, true) as scan_is_older,
-        coalesce(unallocated_pending, 0) > 0 or exists (
-            from staging.sales as sales
-            where sales.order_status = 'AUTH_NO_ALLOC' and not sales.is_void and not sales.has_detail
-        ) as is_pending
-    from raw.snapshots
-    where trusted
-    order by taken_at desc, snapshot_id desc
-    limit 1
-),
-prior as (
-    select product_id, sku, state, available, c_stock, c_low_stock from mart.availability
-    union all
-    select product_id, item, c_stock_state, available, c_stock, c_low_stock
-    from delivery.catalogue_items as published
-    where c_stock_state is not null and not exists (
-        from mart.availability as known where known.product_id = published.product_id and known.sku = published.item
-    )
+-- @column prior_state: State that the product file gave the item last; null at first sight.
+-- @column prior_available: Available there.
+with holds as (
+    select item, any_value(hold_id) as hold_id, any_value(reason) as reason
+    from mart.held_flips
+    where kind = 'rise' and released_at is null and ended_at is null
+    group by item
 ),
 judged as (
     select
-        products.product_id, products.sku, products.is_active, products.is_stock,
-        ats.ats, ats.snapshot_id, ats.taken_at as seen_at, prior.sku is not null as has_prior,
-        prior.state as prior_state, prior.available as prior_available, prior.c_stock as prior_stock,
-        prior.c_low_stock as prior_low,
+        asked.*,
+        asked.distrust is not null as keeps,
         case
-            when not products.is_active or not products.is_stock then null
-            when ats.ats is null then 'no_trusted_snapshot'
-            when ats.untrusted_reason is not null then 'sku_untrusted: ' || ats.untrusted_reason
-            when prior.sku is null or prior.available or ats.ats <= 0 then null
-            when ats.ats < settings.restock_threshold then 'below_restock_threshold'
-            when moment.scan_is_older then 'orders_older_than_snapshot'
-            when moment.is_pending then 'unallocated_orders_not_read'
-        end as reason,
-        coalesce(reason like 'sku_untrusted%' or reason = 'no_trusted_snapshot', false) as keeps
-    from staging.products as products
+            when not asked.is_active or not asked.is_stock then null
+            when asked.distrust is not null then asked.distrust
+            when not asked.is_sold then 'not_sold'
+            when not asked.has_price then 'no_price'
+            when not asked.asks then null
+            when asked.reason is not null then asked.reason
+            when holds.item is not null then 'held ' || holds.hold_id || ': ' || holds.reason
+            when look.product_id is null then 'second_look_due'
+            when look.trouble is not null then 'second_look_failed: ' || look.trouble
+            when asked.ats - look.lost < settings.restock_threshold then 'second_look_saw_less'
+        end as why
+    from mart.confirmations as asked
     cross join policy.settings as settings
-    left join moment on true
-    left join mart.ats as ats on ats.product_id = products.product_id and ats.valid_to is null
-    left join prior on prior.product_id = products.product_id and prior.sku = products.sku
+    left join holds on holds.item = asked.sku
+    left join mart.second_looks as look on look.product_id = asked.product_id
+    where asked.distrust is null or asked.is_known
 ),
 decided as (
     select
         *,
         case
-            when not is_active or not is_stock then false
+            when not is_offered then false
             when keeps then prior_available
-            when reason is not null then false
+            when why is not null then false
             else ats > 0
         end as available
     from judged
-    where not keeps or has_prior
 ),
 counted as (
     select
         decided.*,
         case
-            when keeps then prior_stock
             when not available then 0
+            when keeps then prior_stock
             else ats
         end as c_stock,
         case
-            when keeps then prior_low
             when not available then 999999
-            when prior_low < settings.low_stock_threshold
+            when keeps then prior_low_stock
+            when prior_low_stock < settings.low_stock_threshold
                 and ats <= settings.low_stock_threshold + settings.low_stock_hysteresis
                 then least(ats, settings.low_stock_threshold - 1)
             else ats
@@ -97,8 +79,9 @@ select
     case
         when not is_active then 'discontinued'
         when not is_stock then 'not_tracked'
-        when keeps then prior_state
+        when not is_sold then 'discontinued'
         when not available then 'out_of_stock'
+        when keeps then prior_state
         when c_low_stock < low_stock_threshold then 'low_stock'
         else 'in_stock'
     end as state,
@@ -108,7 +91,7 @@ select
     ats,
     snapshot_id,
     seen_at as taken_at,
-    reason,
+    why as reason,
     prior_state,
     prior_available
 from counted

@@ -1,0 +1,13 @@
+-- grain: one row per product to read again
+-- key: product_id
+-- meaning: Products whose stock rows are read a second time, live, before what their figures ask for is believed.
+-- @column product_id: The product.
+-- @column sku: Its SKU.
+-- @column snapshot_id: The snapshot that the second look is to bear out.
+select asked.product_id, asked.sku, asked.snapshot_id
+from mart.confirmations as asked
+where asked.asks and asked.reason is null
+    and not exists (
+        from mart.held_flips as held
+        where held.kind = 'rise' and held.item = asked.sku and held.released_at is null and held.ended_at is null
+    )
