@@ -85,7 +85,9 @@ def _acts(console: Console, settings: Settings, judge: _Judge) -> int:
         console.print(Rule("3 · The second sync"))
         calls = len(_requests(judge, "CIN7"))
         second = _sync(console, "nightly")
-        if not second.ok:
+        if (
+            not second.ok or not _sync(console, "stock").ok
+        ):  # what came back into stock is confirmed by another snapshot
             return 1
         _pull(console, judge, address)
         ledger = Ledger(settings.ledger_url)

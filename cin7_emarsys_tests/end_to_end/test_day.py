@@ -33,6 +33,7 @@ def test_a_day_reaches_emarsys_once_and_truly(busy: Place) -> None:
     state = f"select available, c_stock_state from mart.catalogue where item = '{deprecated}'"
     assert busy.rows(state) == [(False, "discontinued")]
 
+    busy.sync("stock")  # what came back into stock is confirmed by a second snapshot
     again = busy.sync("nightly")
     assert [key for key, figures in again["assets"].items() if figures.get("sent")] == []
 

@@ -41,7 +41,7 @@ class Shop(World):
     def rise(self, **units: float) -> Shop:
         """As many snapshots as it takes to be believed."""
         for _ in range(self.merchant.availability.confirmations):
-            self.count(**units)
+            self.count(None, **units)
         return self
 
     def publish(self, table: str = "catalogue_items") -> Shop:

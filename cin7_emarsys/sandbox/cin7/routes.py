@@ -133,7 +133,7 @@ class Routes:
 
     def availability(self, p: Params, path: str) -> str:
         wanted = {name: (p.text(name) or "").lower() for name in ("Name", "Sku", "Location", "Batch", "Category")}
-        ident = p.text("ID")
+        ident = None if self.switches.availability_ignores_id else p.text("ID")
         number = number_of(Kind.PRODUCT, ident, self.m.seed) if ident else None
 
         def rows() -> Sequence[Any]:

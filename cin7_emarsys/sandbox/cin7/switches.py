@@ -23,6 +23,8 @@ class Switches:
     """A page without rows has null instead of an empty array."""
     product_ignores_page: bool = False
     """`product` without `Limit` always answers its first page."""
+    availability_ignores_id: bool = False
+    """`ref/productavailability` does not filter by `ID` and answers with everything."""
     credit_note_as_sale: bool = True
     """A stand-alone credit note can be read with `sale?ID=` too."""
     duplicate_tier_names: bool = False
