@@ -344,3 +344,13 @@ def test_payments_are_listed_beside_their_documents() -> None:
         ("invoice", "i1", 1, "ab", 7, "2026-11-22", None),
         ("invoice", "i1", 2, "ab", 3, "2026-11-22", None),
     ]
+
+
+def test_reading_it_all_again_in_another_order_changes_nothing(golden: World) -> None:
+    tables = ("mart.documents", "mart.customer_value", "mart.sales_lines", "mart.aliases", "mart.order_facts")
+    before = {table: golden.rows(table) for table in tables}
+    golden.connection.execute("create temp table again as from raw.sales")
+    golden.clear("raw.sales").connection.execute("insert into raw.sales from again order by md5(ID)")
+    golden.build()
+    assert {table: golden.rows(table) for table in tables} == before
+    assert golden.rows("mart.customer_value_changes") == []

@@ -143,6 +143,29 @@ def test_value_is_lines_less_refunds_in_any_order_of_arrival(bought: list[Any], 
     assert found[0] == found[1]
 
 
+@settings(FEW, max_examples=4)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=6), sales)
+def test_joining_and_parting_people_conserves_the_total(pairs: list[tuple[int, int]], bought: list[Any]) -> None:
+    """Whoever is joined with whom, directly or through others: every document counts once, for somebody."""
+    world = filled(bought, list(range(len(bought))))
+    for number in range(len(bought)):
+        world.connection.execute(f"update raw.sales set Email = 'p{number}@x.com' where ID = 's{number}'")
+    apart = world.build(*ORDERS).rows("mart.customer_value where ltv <> 0", "person_id", "ltv")
+    total = world.one("mart.customer_value", "coalesce(sum(ltv), 0)")
+    # what the command allows: no circle, each address led on once
+    written = {min(pair): max(pair) for pair in pairs if pair[0] != pair[1]}
+    rows = ({"alias": f"p{one}@x.com", "person": f"p{other}@x.com"} for one, other in written.items())
+    world.put("operations.aliases", *rows).build(*ORDERS)
+    assert world.one("mart.customer_value", "coalesce(sum(ltv), 0)") == total
+    assert world.one("mart.customer_value_lines", "coalesce(sum(amount), 0)") == total
+    joined = {f"p{one}@x.com" for one in written}
+    assert not joined & set(world.rows("mart.customer_value where ltv <> 0", "person_id"))
+    assert (
+        world.clear("operations.aliases").build(*ORDERS).rows("mart.customer_value where ltv <> 0", "person_id", "ltv")
+        == apart
+    )
+
+
 def test_building_again_changes_nothing() -> None:
     world = World(availability={"confirmations": 1})
     world.product("A").product("B").snapshot("n1", T0, [{"sku": "A", "on_hand": 5}, {"sku": "B"}])

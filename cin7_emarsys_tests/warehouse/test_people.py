@@ -10,7 +10,8 @@ import pytest
 from cin7_emarsys.warehouse import factory, gates
 from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line
 
-PEOPLE = [name for name in factory.models() if name.startswith("staging.") or name in {
+STOCK = {f"staging.{name}" for name in ("bins", "snapshot", "pick_lines", "order_lines", "payments")}
+PEOPLE = [name for name in factory.models() if (name.startswith("staging.") and name not in STOCK) or name in {
     "mart.sale_persons", "mart.documents", "mart.purchases", "mart.refunds", "mart.open_orders", "mart.persons",
     "mart.customer_value_lines", "mart.customer_value", "mart.order_facts", "mart.sales_documents", "mart.sales_lines",
     "mart.aliases", "mart.contacts", "mart.customer_value_changes", "mart.value_lines_seen", "mart.account_addresses",
@@ -186,7 +187,7 @@ def test_why_a_value_changed_is_kept() -> None:
     world = World().product("A").put("raw.customers", account("c1", "ana@x.com"))
     world.put("raw.sale_queue", {"sale_id": "s9", "first_scan": True})
     bought(world, "s1", "ana@x.com", "c1", 50).build(*PEOPLE)
-    bought(world, "s2", "ana@x.com", "c1", 30).clear("raw.sale_queue").build(*PEOPLE).build(*PEOPLE)
+    bought(world, "s2", "ana@x.com", "c1", 30).clear("raw.sale_queue").build(*PEOPLE)
     assert world.rows("mart.customer_value_changes") == []  # the first reading is no change
 
     shown = ("revision", "person_id", "reason", "amount_before", "amount_after", "difference")
