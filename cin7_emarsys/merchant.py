@@ -266,6 +266,14 @@ class EmarsysAccount(_Policy):
         return columns
 
 
+class DeliveryRules(_Policy):
+    """How long a record that fails is tried again before it becomes a dead letter."""
+
+    max_attempts: Annotated[int, Field(ge=1)] = 8
+    retry_hours: Annotated[float, Field(gt=0)] = 48
+    back_off_seconds: Annotated[float, Field(ge=0)] = 30
+
+
 class Schedules(_Policy):
     """Cron expressions, UTC."""
 
@@ -299,6 +307,7 @@ class Merchant(_Policy):
     contacts: Contacts = Contacts()
     events: dict[EventName, Event] = Field(default_factory=_default_events)
     emarsys: EmarsysAccount = EmarsysAccount()
+    delivery: DeliveryRules = DeliveryRules()
     schedules: Schedules = Schedules()
     alerts: Alerts = Alerts()
 

@@ -27,6 +27,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic import model_validator as validate_model
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cin7_emarsys import crash
 from cin7_emarsys.merchant import Merchant, SettingsError, Text, load_merchant
 
 CIN7_HOST = "inventory.dearsystems.com"
@@ -162,7 +163,7 @@ class _Environment(BaseSettings):
     ledger: str | None = None
     merchant_toml: Path = Path("merchant.toml")
     alert_urls: Annotated[list[SecretStr], NoDecode] = []
-    crash_at: str | None = None
+    crash_at: Annotated[str | None, Field(validate_default=True)] = None  # trials only, see crash.py
 
     @field_validator("alert_urls", mode="before")
     @classmethod
@@ -187,6 +188,12 @@ class _Environment(BaseSettings):
     def _filled(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().strip():
             raise ValueError("is empty")
+        return value
+
+    @field_validator("crash_at")
+    @classmethod
+    def _arm(cls, value: str | None) -> str | None:
+        crash.arm(value)
         return value
 
     @validate_model(mode="after")
@@ -262,11 +269,6 @@ class Settings:
     @property
     def alert_urls(self) -> list[SecretStr]:
         return self._environment.alert_urls
-
-    @property
-    def crash_at(self) -> str | None:
-        """Name of the point at which the process kills itself; for crash tests only."""
-        return self._environment.crash_at
 
 
 def _env_files() -> tuple[Path, ...]:

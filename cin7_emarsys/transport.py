@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 import httpx
 from pydantic import SecretStr
 
+from cin7_emarsys import crash
 from cin7_emarsys.rate import RateWindow
 
 _EMAIL = re.compile(r"[^\s\"'<>=&/?,;:]+(?:@|%40)[^\s\"'<>=&/?,;]+")
@@ -216,6 +217,11 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
+def _left(event: str, _: object) -> None:
+    if event == "http11.send_request_body.complete":
+        crash.point("sent")
+
+
 class Transport:
     """Calls to one vendor with one key: paced, repeated where that is safe, and judged.
 
@@ -350,7 +356,12 @@ class Transport:
                 self.calls += 1
             try:
                 got = self._client.request(
-                    method, path.lstrip("/"), params=dict(params) if params else None, content=body, headers=sent
+                    method,
+                    path.lstrip("/"),
+                    params=dict(params) if params else None,
+                    content=body,
+                    headers=sent,
+                    extensions={"trace": _left} if on_connecting and crash.armed("sent") else None,
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
                 raise RefusedBeforeSend(

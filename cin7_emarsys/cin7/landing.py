@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from cin7_emarsys import crash
 from cin7_emarsys.cin7.models import TopRecord
 
 Row = dict[str, Any]
@@ -80,6 +81,7 @@ class Extract:
                 self.drift[name] = self.drift.get(name, 0) + 1
         self.records += len(usable)
         self._write(f"page-{self.pages:04d}.ndjson", bytes(lines))
+        crash.point("page_landed")
         return usable
 
     def _one(self, row: object) -> TopRecord | None:
@@ -109,6 +111,7 @@ class Extract:
         """Makes the extract whole; after this it may be loaded."""
         manifest = {"entity": self.entity, "at": self.at.isoformat(), "pages": self.pages, "records": self.records}
         self._write("manifest.json", json.dumps({**manifest, "rejected": self.rejected, **facts}).encode())
+        crash.point("landed")
         return self.folder
 
     def discard(self) -> None:

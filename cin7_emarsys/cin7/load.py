@@ -15,6 +15,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
+from cin7_emarsys import crash
 from cin7_emarsys.cin7 import models
 from cin7_emarsys.cin7.documented import DOCUMENTED
 from cin7_emarsys.cin7.models import TopRecord, duckdb_columns
@@ -182,6 +183,7 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
     connection.execute("drop table if exists conflicting")
     keep_drift(connection, table, manifest.get("drift", {}), at)
     connection.execute("drop table if exists incoming")
+    crash.point("loaded")
     return result
 
 
@@ -270,3 +272,4 @@ def set_watermark(
         "insert or replace into raw.watermarks values (?, ?, ?, ?, ?, ?)",
         [entity, at, extract_id, mode, completed_at, calls],
     )
+    crash.point("watermark")

@@ -17,11 +17,12 @@ Outcome = Literal["accepted", "rejected", "retryable", "unknown"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """The fate of one record: outcome, the vendor's code, and its words."""
+    """The fate of one record: outcome, the vendor's code, its words, and whether it used up one of its attempts."""
 
     outcome: Outcome
     code: str | None = None
     reason: str | None = None
+    attempt: bool = False
 
 
 ACCEPTED = Verdict("accepted")
@@ -66,10 +67,20 @@ def errors_of(data: object) -> dict[str, tuple[str, str]]:
     return found
 
 
+def connected_to_email(content: object) -> bool | None:
+    """Whether an e-mail hangs on the event just triggered; None when the answer does not say."""
+    data = content.get("data") if isinstance(content, dict) else None
+    connected = data.get("connectedTo") if isinstance(data, dict) else None
+    if connected is False:  # nothing at all hangs on it
+        return False
+    email = connected.get("email") if isinstance(connected, dict) else None
+    return email if isinstance(email, bool) else None
+
+
 def judge(code: str, text: str) -> Verdict:
     """One record's error. A race on the same key is told as "already exists" and may be repeated."""
     if code == "2009" or (code == "2006" and "already exist" in text.lower()):
-        return Verdict("retryable", code, text)
+        return Verdict("retryable", code, text, attempt=True)
     return Verdict("rejected", code, text)
 
 
@@ -96,7 +107,9 @@ def batch(content: object, keys: Iterable[str]) -> Verdicts:
     if strangers and proven < sum(verdict.outcome == "accepted" for verdict in verdicts.values()):
         # Somebody failed and was not named by a key we know: who, cannot be told.
         verdicts = {
-            key: Verdict("unknown", None, "an error named a key that was not sent") if v.outcome == "accepted" else v
+            key: Verdict("unknown", None, "an error named a key that was not sent", attempt=True)
+            if v.outcome == "accepted"
+            else v
             for key, v in verdicts.items()
         }
     return Verdicts(verdicts, strangers)

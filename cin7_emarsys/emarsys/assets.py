@@ -82,12 +82,13 @@ _FLOWS: dict[str, tuple[Callable[[Delivery], Report], list[str], str, str, str]]
 def _metadata(report: Report) -> dict[str, Any]:
     figures = ("desired", "unchanged", "sent", "accepted", "rejected", "retryable", "unknown", "waiting", "frozen")
     metadata: dict[str, Any] = {name: getattr(report, name) for name in figures}
-    metadata |= {"dead_letters": report.rejected, "calls": report.calls, "seconds": report.seconds}
+    metadata |= {"dead_letters": report.dead_letters, "calls": report.calls, "seconds": report.seconds}
     metadata |= {"dagster/row_count": report.desired, "dry_run": report.dry_run}
     if report.withheld:
         metadata["withheld"] = MetadataValue.json(report.withheld)
-    if report.shortened or report.strangers:
+    if report.shortened or report.strangers or report.folded:
         metadata |= {"texts_shortened": report.shortened, "errors_for_unknown_keys": report.strangers}
+        metadata |= {"duplicate_keys_folded": report.folded}
     if report.refused:
         metadata["refused"] = "; ".join(f"{gate.title}. {gate.next_step}" for gate in report.refused)
     return metadata
@@ -138,6 +139,8 @@ _LEDGER_TABLES = {
     "records": "Every record sent to Emarsys, with its fate: accepted, rejected, retryable or unknown.",
     "delivered": "What Emarsys acknowledged last, record by record.",
     "catalogue_items": "The product file as last published, item by item.",
+    "dead_letters": "Records that were refused, or tried too often: open until they succeed or a person decides.",
+    "in_flight": "Batches that are on their way, or whose process died before their outcome was written down.",
     "publications": "Every version of the product file, and when Emarsys collected it.",
 }
 

@@ -13,13 +13,14 @@ import hashlib
 import json
 import os
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import fsspec
 
-from cin7_emarsys import locks, progress
+from cin7_emarsys import crash, locks, progress
 from cin7_emarsys.emarsys import payloads
 from cin7_emarsys.emarsys.delivery import Delivery, Report
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
@@ -76,7 +77,7 @@ def publish(delivery: Delivery) -> Report:
                     key=item["item"], changes=[("available", None, item["available"]), ("price", None, item["price"])]
                 )
             return report
-        delivery.crash_point("planned")
+        crash.point("planned")
         content = payloads.product_csv(items)
         _guard(items, content)
         version = ledger.begin_publication(
@@ -84,24 +85,22 @@ def publish(delivery: Delivery) -> Report:
         )
         filesystem.makedirs(root, exist_ok=True)
         beside = f"{target}.{version}.new"
-        if "file" in filesystem.protocol:
-            with Path(beside).open("wb") as local:
-                local.write(content)
-                local.flush()
-                os.fsync(local.fileno())  # a power cut after the rename must not leave an empty file in place
-        else:
-            with filesystem.open(beside, "wb") as file:
-                file.write(content)
-        delivery.crash_point("file_written")
+        try:
+            _write_beside(filesystem, beside, content)
+        except BaseException:
+            with suppress(OSError):
+                filesystem.rm_file(beside)
+            raise
+        crash.point("file_written")
         if filesystem.exists(target) and "file" not in filesystem.protocol:
             filesystem.rm_file(target)  # stores without a replacing rename
         if "file" in filesystem.protocol:
             Path(beside).replace(target)
         else:
             filesystem.mv(beside, target)
-        delivery.crash_point("file_in_place")
+        crash.point("file_in_place")
         ledger.published(version, max(filter(None, (_now(), *(known or ())))))
-        delivery.crash_point("published")
+        crash.point("published")
         project(ledger, warehouse)
         report.sent = report.accepted = len(changed)
         progress.report("product file published, items", len(items), len(items))
@@ -113,6 +112,17 @@ def publish(delivery: Delivery) -> Report:
 _KNOWN = """
 select greatest((select max(completed_at) from raw.watermarks), (select max(finished_at) from raw.snapshots))
 """
+
+
+def _write_beside(filesystem: Any, beside: str, content: bytes) -> None:
+    if "file" in filesystem.protocol:
+        with Path(beside).open("wb") as local:
+            local.write(content)
+            local.flush()
+            os.fsync(local.fileno())  # a power cut after the rename must not leave an empty file in place
+    else:
+        with filesystem.open(beside, "wb") as file:
+            file.write(content)
 
 
 def _guard(items: list[dict[str, Any]], content: bytes) -> None:

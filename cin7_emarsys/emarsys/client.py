@@ -81,7 +81,7 @@ class Emarsys:
             LANES,
         )
         self._merchant_id = account.merchant_id
-        back_off = min(1.0, account.window_seconds / 20)
+        self.back_off = min(1.0, account.window_seconds / 20)
         self.core = Transport(
             "Emarsys",
             base_url or account.base_url,
@@ -89,9 +89,9 @@ class Emarsys:
             token=OAuth2("Emarsys", account.token_url, account.client_id, account.client_secret),
             throttled=_throttled(account.window_seconds),
             slow_down=_slow_down,
-            back_off=back_off,
+            back_off=self.back_off,
         )
-        self._account, self._window, self._back_off = account, window, back_off
+        self._account, self._window = account, window
 
     @cached_property
     def hapi(self) -> Transport:
@@ -103,7 +103,7 @@ class Emarsys:
             self._window,
             headers=lambda: {"Authorization": f"Bearer {account.sales_token.get_secret_value()}"},
             throttled=_throttled(account.window_seconds),
-            back_off=self._back_off,
+            back_off=self.back_off,
         )
 
     def __enter__(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import BATCH, Connecting, Emarsys
 from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
 from cin7_emarsys.emarsys.ledger import Intended
+from cin7_emarsys.emarsys.retry import due
+from cin7_emarsys.emarsys.sending import Sending
 
 _MAX_BYTES = 7_500_000
 
@@ -43,10 +46,15 @@ def deliver_contacts(delivery: Delivery) -> Report:
             def request(items: Sequence[Intended]) -> bytes:
                 return json.dumps([rows[item.key] for item in items], ensure_ascii=False).encode()
 
-            for planned in _batches(outbox, BATCH):
+            sending = Sending(delivery, emarsys, "PUT contact", request, call)
+            for planned in _batches(outbox, BATCH, report):
                 rows: dict[str, dict[str, str]] = {}
                 items: list[Intended] = []
                 for row in planned:
+                    last = row["last_at"] and datetime.fromisoformat(row["last_at"])
+                    if not due(row["key"], row["attempts"], last, merchant.delivery.back_off_seconds, emarsys.now()):
+                        report.waiting += 1
+                        continue
                     before = row["before"] or {}
                     wire, kept = mapper.row(row["key"], row["attributes"], row["derived"], row["consent"], before)
                     if report.dry_run:
@@ -55,8 +63,7 @@ def deliver_contacts(delivery: Delivery) -> Report:
                     rows[row["key"]] = wire
                     items.append(Intended(row["key"], json.dumps(kept, ensure_ascii=False), row["payload_hash"]))
                 for start in range(0, len(items), emarsys.contacts_per_call):
-                    call_of = items[start : start + emarsys.contacts_per_call]
-                    delivery.send(emarsys, "PUT contact", call_of, request, call)
+                    sending.send(items[start : start + emarsys.contacts_per_call])
             report.shortened = mapper.shortened
         finally:
             outbox.unlink(missing_ok=True)
@@ -79,15 +86,18 @@ def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[
     return [(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
 
 
-def _batches(outbox: Path, size: int) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
+def _batches(outbox: Path, size: int, report: Report) -> Iterator[list[dict[str, Any]]]:
+    """Batches in which no key stands twice, in any letter case: of such rows the last one goes."""
+    batch: dict[str, dict[str, Any]] = {}
     written = 0
     for row in rows_of(outbox):
         length = len(json.dumps(row))  # as it goes over the wire: other letters than ASCII take six bytes each
         if batch and (len(batch) >= size or written + length > _MAX_BYTES):
-            yield batch
-            batch, written = [], 0
-        batch.append(row)
+            yield list(batch.values())
+            batch, written = {}, 0
+        key = row["key"].strip().lower()
+        report.folded += key in batch
+        batch[key] = row
         written += length
     if batch:
-        yield batch
+        yield list(batch.values())

@@ -1,7 +1,8 @@
-"""Delivery: desired minus delivered, written down, sent, judged record by record, written down again.
+"""Delivery: one run of one flow – its lock, what a dead process left, its plan (desired minus delivered), its report.
 
-What belongs here: the one loop all flows share. What does not: what is particular to a flow (``contacts.py``, ``sales.py``,
-``events.py``, ``catalogue.py``), the wire (``client.py``), the form (``payloads.py``), and the tables (``ledger.py``).
+What belongs here: what all flows share before and after they send. What does not: a batch (``sending.py``), what is
+particular to a flow (``contacts.py``, ``sales.py``, ``events.py``, ``catalogue.py``), the wire (``client.py``), the form
+(``payloads.py``), and the tables (``ledger.py``).
 
 The warehouse is read into an outbox file and closed before the first call; while the network is slow nobody waits for us.
 """
@@ -11,44 +12,34 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys import locks, progress
-from cin7_emarsys.emarsys import answers, crash
+from cin7_emarsys import crash, locks
 from cin7_emarsys.emarsys.answers import Verdict
-from cin7_emarsys.emarsys.client import Connecting, Emarsys
+from cin7_emarsys.emarsys.client import Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
-from cin7_emarsys.emarsys.ledger import Intended, Ledger
+from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
 from cin7_emarsys.settings import Settings
-from cin7_emarsys.transport import (
-    AuthFailed,
-    Permanent,
-    PermissionMissing,
-    RefusedBeforeSend,
-    TransportError,
-)
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.resource import Warehouse
 
 _QUERIES = Path(__file__).parent / "queries"
-# Refusals of a whole batch that no splitting can cure: the account, not a record, is at fault.
-_ACCOUNT_FAULTS = ("2004", "2013", "2020", "5001", "5004", "5005")
-# Only these say that the content is at fault; another 4xx (an unknown address or merchant) says nothing about a record.
-_CONTENT_FAULTS = (400, 413, 422)
 _EXAMPLES = 20
 
 
 @dataclass
 class Report:
-    """What one flow did, in records: desired = unchanged + sent + waiting + frozen + withheld (by rule) + dead letters
-    not tried again; sent = accepted + rejected + retryable + unknown. ``calls`` to Emarsys, ``seconds`` in all."""
+    """What one flow did, in records: desired = unchanged + sent + waiting + frozen + withheld (by rule) + earlier dead
+    letters; sent = accepted + rejected + retryable + unknown. ``dead_letters`` are those it made; ``calls`` to Emarsys,
+    ``seconds`` in all. A record that was sent again within the run (in a part of its batch, after a race) counts once."""
 
     flow: str
     desired: int = 0
@@ -60,6 +51,8 @@ class Report:
     unknown: int = 0
     waiting: int = 0
     frozen: int = 0
+    dead_letters: int = 0
+    folded: int = 0
     withheld: dict[str, int] = field(default_factory=dict)
     strangers: int = 0
     shortened: int = 0
@@ -84,15 +77,6 @@ class Report:
             self.changes.append(change)
 
 
-@dataclass
-class _Trial:
-    """What splitting one refused batch has shown: whether Emarsys took any part of it, and who was refused alone before."""
-
-    taken: bool = False
-    alone: list[Intended] = field(default_factory=list)
-    error: TransportError | None = None
-
-
 class Delivery:
     """One run of one flow. Use as a context manager: it holds the flow's lock and recovers what a dead process left."""
 
@@ -100,7 +84,7 @@ class Delivery:
         self, flow: str, settings: Settings, warehouse: Warehouse, ledger: Ledger, run_id: str | None, *, dry_run: bool
     ) -> None:
         self.flow, self.settings, self.warehouse, self.ledger, self.run_id = flow, settings, warehouse, ledger, run_id
-        self._sent = False
+        self.sent = False
         self.report = Report(flow, dry_run=dry_run or not settings.merchant.armed)
 
     @contextmanager
@@ -115,8 +99,9 @@ class Delivery:
             finally:
                 self.report.calls = emarsys.calls
                 self.report.seconds = round(time.perf_counter() - started, 3)
-                if self._sent:
+                if self.sent:
                     project(self.ledger, self.warehouse)
+                    crash.point("moved")
 
     def _recover(self, emarsys: Emarsys) -> None:
         """An intent that never reached connecting was certainly not sent; of any other nobody knows."""
@@ -124,15 +109,17 @@ class Delivery:
             if state == "intent":
                 verdict = Verdict("retryable", None, "the process ended before it connected")
             else:
-                verdict = Verdict("unknown", None, "the process ended before the answer was written down")
+                reason = "the process ended before the answer was written down"
+                verdict = Verdict("unknown", None, reason, attempt=True)
             self.ledger.close_batch(batch_id, dict.fromkeys(keys, verdict), emarsys.now(), note="recovered")
-
-    def crash_point(self, name: str) -> None:
-        crash.point(name, self.settings.crash_at)
 
     def plan(self, query: str, count: str, **parameters: object) -> Path | None:
         """The changed records as a file of JSON lines, or None when a gate refuses; asked in the same transaction."""
         self.settings.paths.outbox.mkdir(parents=True, exist_ok=True)
+        for left in self.settings.paths.outbox.glob(
+            f"{self.flow}-*.ndjson"
+        ):  # by a process that died: we hold the lock
+            left.unlink(missing_ok=True)
         outbox = self.settings.paths.outbox / f"{self.flow}-{uuid.uuid4().hex[:12]}.ndjson"
         with self.warehouse.write() as connection:
             ensure_delivery_tables(connection)
@@ -146,104 +133,16 @@ class Delivery:
             asked = {name: value for name, value in parameters.items() if f"${name}" in _sql(query)}
             connection.execute(f"create or replace temp table plan as {_sql(query)}", asked or None)
             connection.execute(f"copy plan to '{outbox}' (format json)")
-        self.crash_point("planned")
+        crash.point("planned")
         return outbox
 
-    def send(
-        self,
-        emarsys: Emarsys,
-        endpoint: str,
-        items: Sequence[Intended],
-        request: Callable[[Sequence[Intended]], bytes],
-        call: Callable[[Sequence[Intended], Connecting], tuple[Mapping[str, Verdict], bytes]],
-    ) -> None:
-        """Intent, call, outcome – for one batch; split in halves when it is refused as a whole.
-
-        When every record of a split batch is refused alone, the account or our form is at fault, not the records: they
-        stay retryable. Raises the `TransportError` when going on makes no sense (that, credentials, permission, no
-        connection); by then the outcome has been written.
-        """
-        trial = _Trial()
-        self._send(emarsys, endpoint, items, request, call, trial if len(items) > 1 else None)
-        if trial.alone and not trial.taken and trial.error:
-            reason = "refused alone like everything else of its batch"
-            self.report.count({item.key: Verdict("retryable", None, reason) for item in trial.alone})
-            raise trial.error
-        for item in trial.alone:
-            self._send(emarsys, endpoint, [item], request, call, None)
-
-    def _send(
-        self,
-        emarsys: Emarsys,
-        endpoint: str,
-        items: Sequence[Intended],
-        request: Callable[[Sequence[Intended]], bytes],
-        call: Callable[[Sequence[Intended], Connecting], tuple[Mapping[str, Verdict], bytes]],
-        trial: _Trial | None,
-    ) -> None:
-        self._sent = True
-        batch_id = self.ledger.intend(self.flow, endpoint, self.run_id, items, request(items), emarsys.now())
-        self.crash_point("intended")
-        started = time.perf_counter()
-        response, status, note = b"", None, None
-        stop: TransportError | None = None
-        split = doubtful = False
-
-        def connecting() -> None:
-            self.ledger.connecting(batch_id, emarsys.now())
-            self.crash_point("connecting")
-
-        def all_of(outcome: answers.Outcome, reason: str, code: str | None = None) -> dict[str, Verdict]:
-            return {item.key: Verdict(outcome, code, reason) for item in items}
-
-        try:
-            verdicts, response = call(items, connecting)
-            status = 200
-            if trial:
-                trial.taken = True
-            self.crash_point("answered")
-        except (RefusedBeforeSend, AuthFailed, PermissionMissing) as error:
-            verdicts, status, stop = all_of("retryable", error.detail), error.status, error
-        except Permanent as error:
-            status, note = error.status, error.detail
-            code = _reply_code(error)
-            if code in _ACCOUNT_FAULTS:
-                verdicts = all_of("rejected" if code == "5005" else "retryable", error.body[:300] or error.detail, code)
-                stop = None if code == "5005" else error
-            elif error.status not in _CONTENT_FAULTS:
-                verdicts, stop = all_of("retryable", error.detail, code), error
-            elif len(items) > 1:
-                verdicts, split = all_of("retryable", "refused as a whole; sent again in halves"), True
-            elif trial and not trial.taken:
-                verdicts, doubtful = all_of("retryable", "refused alone; what becomes of its batch decides", code), True
-                trial.alone.append(items[0])
-                trial.error = error
-            else:
-                verdicts = all_of("rejected", error.body[:300] or error.detail, code)
-        except TransportError as error:  # of what was not sent (no token, say) the outcome is known
-            verdicts, status = all_of("unknown" if error.sent else "retryable", error.detail), error.status
-        except answers.NotTrusted as error:
-            verdicts = all_of("unknown", str(error))
-        self.ledger.close_batch(
-            batch_id,
-            verdicts,
-            emarsys.now(),
-            response=response,
-            status=status,
-            seconds=round(time.perf_counter() - started, 4),
-            note=note,
-        )
-        self.crash_point("closed")
-        if split:
-            middle = len(items) // 2
-            self._send(emarsys, endpoint, items[:middle], request, call, trial)
-            self._send(emarsys, endpoint, items[middle:], request, call, trial)
-        if split or doubtful:
-            return
-        self.report.count(verdicts)
-        progress.report(f"{self.flow} sent", self.report.sent, None)
-        if stop:
-            raise stop
+    def close_moot(self, query: str) -> None:
+        """Closes dead letters that nobody wants sent any more; ``query`` gives their keys."""
+        with self.warehouse.read() as connection:
+            keys = [key for (key,) in connection.execute(_sql(query)).fetchall()]
+        if keys and not self.report.dry_run:
+            at = datetime.now(UTC).replace(tzinfo=None)
+            self.sent |= self.ledger.close_dead_letters(self.flow, keys, "no longer wanted", at) > 0
 
 
 def keep_examples(settings: Settings, report: Report, run_id: str) -> None:
@@ -251,13 +150,6 @@ def keep_examples(settings: Settings, report: Report, run_id: str) -> None:
     with (settings.paths.outbox / f"dry-run-{run_id}.ndjson").open("a") as file:
         for change in report.changes:
             file.write(json.dumps({"flow": report.flow, **change}, default=str, ensure_ascii=False) + "\n")
-
-
-def _reply_code(error: TransportError) -> str | None:
-    try:
-        return str(json.loads(error.body)["replyCode"])
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def rows_of(outbox: Path) -> Iterator[dict[str, Any]]:

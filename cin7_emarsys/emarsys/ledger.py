@@ -1,141 +1,39 @@
 """The ledger: every batch and every record sent, with its outcome. Transactional state, in SQLite by default.
 
-What belongs here: tables, and the few moves they allow (intend, connect, close). What does not: deciding what is sent
-(``delivery.py``), and analytics (the warehouse has a projection, ``projection.py``).
+What belongs here: the few moves a delivery makes (intend, connect, close, publish). What does not: the tables
+(``tables.py``), deciding what is sent (``delivery.py``), what a person does afterwards (``repair.py``), and analytics (the
+warehouse has a projection, ``projection.py``).
 
-Intent is committed before the first byte leaves, and the outcome before the next batch. A closed batch conserves:
-sent = accepted + rejected + retryable + unknown; closing one that does not is refused. A sales line or an event that is on
-its way, accepted or unknown cannot be intended again: the database refuses it.
+Intent is committed before the first byte leaves, and the outcome before the next batch. A batch with an open end belongs to
+a process that is at it or that died.
 """
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Connection,
-    DateTime,
-    Engine,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    bindparam,
-    case,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    select,
-    text,
-    update,
-)
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy.exc import OperationalError
 
 from cin7_emarsys.emarsys.answers import Verdict
-
-metadata = MetaData()
-
-batches = Table(
-    "batches",
-    metadata,
-    Column("batch_id", Integer, primary_key=True),
-    Column("flow", String, nullable=False),
-    Column("run_id", String),
-    Column("endpoint", String, nullable=False),
-    Column("state", String, nullable=False),  # intent, connecting, closed
-    Column("records", Integer, nullable=False),
-    Column("created_at", DateTime, nullable=False),
-    Column("connecting_at", DateTime),
-    Column("closed_at", DateTime),
-    Column("closed_seq", Integer, index=True),  # order of closing; the projection goes by it
-    Column("status", Integer),
-    Column("seconds", Float),
-    Column("note", String),
+from cin7_emarsys.emarsys.tables import (
+    audit,
+    batches,
+    bodies,
+    dead_letters,
+    event_connections,
+    open_engine,
+    publication_items,
+    publications,
+    records,
 )
 
-bodies = Table(
-    "bodies",
-    metadata,
-    Column("batch_id", ForeignKey("batches.batch_id"), primary_key=True),
-    Column("request", LargeBinary),
-    Column("response", LargeBinary),
-)
-
-records = Table(
-    "records",
-    metadata,
-    Column("record_id", Integer, primary_key=True),
-    Column("batch_id", ForeignKey("batches.batch_id"), nullable=False, index=True),
-    Column("flow", String, nullable=False),
-    Column("key", String, nullable=False),
-    Column("document", String),  # of a sales line
-    Column("payload_hash", String),
-    Column("payload", Text, nullable=False),
-    Column("outcome", String),
-    Column("code", String),
-    Column("reason", String),
-    Column("at", DateTime),
-    Index("records_key", "flow", "key"),
-    Index("records_document", "flow", "document"),
-    Index(
-        "once",
-        "flow",
-        "key",
-        unique=True,
-        sqlite_where=text("flow in ('sales', 'events') and (outcome is null or outcome in ('accepted', 'unknown'))"),
-        postgresql_where=text(
-            "flow in ('sales', 'events') and (outcome is null or outcome in ('accepted', 'unknown'))"
-        ),
-    ),
-)
-
-publications = Table(
-    "publications",
-    metadata,
-    Column("version", Integer, primary_key=True),
-    Column("run_id", String),
-    Column("published_at", DateTime),
-    Column("rows", Integer, nullable=False),
-    Column("sha256", String, nullable=False),
-    Column("url", String, nullable=False),
-    Column("published", Boolean, nullable=False),
-    Column("collected_at", DateTime),
-)
-
-publication_items = Table(
-    "publication_items",
-    metadata,
-    Column("version", ForeignKey("publications.version"), primary_key=True),
-    Column("item", String, primary_key=True),
-    Column("payload", Text, nullable=False),
-)
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("entry", Integer, primary_key=True),
-    Column("at", DateTime, nullable=False),
-    Column("who", String, nullable=False),
-    Column("command", String, nullable=False),
-    Column("reason", String, nullable=False),
-    Column("details", Text),
-)
+_PARKED = ("sales", "events")
 
 
 @dataclass(frozen=True)
@@ -148,44 +46,64 @@ class Intended:
     document: str | None = None
 
 
+@dataclass(frozen=True)
+class Ceiling:
+    """How often, and for how long, a record is tried before it becomes a dead letter."""
+
+    attempts: int
+    hours: float
+
+
 class NotConserved(Exception):
     """A batch was about to be closed with records without a fate, or with fates for records it does not have."""
+
+
+class LedgerUnwritable(Exception):
+    """The ledger cannot be written down to (disk full, or read-only). Nothing is sent that is not written down first."""
 
 
 class Ledger:
     """The ledger at one SQLAlchemy address. A SQLite file is made with mode 0600. All times are naive UTC."""
 
     def __init__(self, url: str) -> None:
-        address = make_url(url)
-        if address.drivername.startswith("sqlite") and address.database:
-            path = Path(address.database)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        self.engine: Engine = create_engine(url)
-        if address.drivername.startswith("sqlite"):
-            event.listen(self.engine, "connect", _durable)
-        with self.engine.connect() as connection:  # flows start side by side: one of them makes the tables
-            if self.engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("begin immediate")
-            elif self.engine.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"select pg_advisory_xact_lock({zlib.crc32(b'cin7-emarsys ledger')})")
-            metadata.create_all(connection)
-            connection.commit()
+        self.engine = open_engine(url)
 
     def close(self) -> None:
         self.engine.dispose()
 
     @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with self.engine.begin() as connection:
-            yield connection
+    def write(self) -> Iterator[Connection]:
+        """One transaction. Raises `LedgerUnwritable`, and then nothing of it stays."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            reason = str(error.orig)
+            if any(word in reason for word in ("full", "readonly", "read-only", "disk I/O", "unable to open")):
+                raise LedgerUnwritable(
+                    f"the ledger {self.engine.url.render_as_string()} cannot be written: {reason}. Nothing was sent after "
+                    "that; make room, or make it writable, and run again"
+                ) from None
+            raise
 
     def intend(
-        self, flow: str, endpoint: str, run_id: str | None, items: Sequence[Intended], request: bytes, at: datetime
+        self,
+        flow: str,
+        endpoint: str,
+        run_id: str | None,
+        items: Sequence[Intended],
+        request: bytes,
+        at: datetime,
+        *,
+        repeats: bool = False,
     ) -> int:
-        """Writes a batch down before it is sent. Returns its id. Raises `IntegrityError` for what may go only once."""
-        with self._write() as connection:
+        """Writes a batch down before it is sent. Returns its id. Raises `IntegrityError` for what may go only once.
+
+        ``repeats`` says that these records stand as unknown and are sent again because the vendor de-duplicates them.
+        """
+        with self.write() as connection:
+            if repeats:
+                self._change(connection, flow, [item.key for item in items], "unknown", "retryable", "repeated", at)
             batch = connection.execute(
                 insert(batches).values(
                     flow=flow, endpoint=endpoint, run_id=run_id, state="intent", records=len(items), created_at=at
@@ -211,7 +129,7 @@ class Ledger:
 
     def connecting(self, batch_id: int, at: datetime) -> None:
         """From here on the request may reach the vendor."""
-        with self._write() as connection:
+        with self.write() as connection:
             connection.execute(
                 update(batches).where(batches.c.batch_id == batch_id).values(state="connecting", connecting_at=at)
             )
@@ -222,51 +140,120 @@ class Ledger:
         verdicts: Mapping[str, Verdict],
         at: datetime,
         *,
+        ceiling: Ceiling | None = None,
         response: bytes = b"",
         status: int | None = None,
         seconds: float | None = None,
         note: str | None = None,
-    ) -> None:
-        """Writes the fate of every record and closes the batch, in one commit. Raises `NotConserved`."""
-        with self._write() as connection:
+    ) -> set[str]:
+        """Writes the fate of every record and closes the batch, in one commit. Returns the keys of new dead letters.
+
+        A dead letter is a record that was rejected, or that has used up the ``ceiling``; an accepted one closes the dead
+        letter of its key. Raises `NotConserved`.
+        """
+        with self.write() as connection:
             rows = connection.execute(
-                select(records.c.record_id, records.c.key).where(records.c.batch_id == batch_id)
+                select(records.c.record_id, records.c.key, records.c.flow).where(records.c.batch_id == batch_id)
             ).all()
-            missing = [key for _, key in rows if key not in verdicts]
-            if missing or len(verdicts) != len({key for _, key in rows}):
+            missing = [row.key for row in rows if row.key not in verdicts]
+            if missing or len(verdicts) != len({row.key for row in rows}):
                 raise NotConserved(
                     f"batch {batch_id}: {len(rows)} records sent, {len(verdicts)} fates, {len(missing)} missing"
                 )
             connection.execute(
                 update(records)
                 .where(records.c.record_id == bindparam("_id"))
-                .values(outcome=bindparam("_outcome"), code=bindparam("_code"), reason=bindparam("_reason"), at=at),
+                .values(
+                    outcome=bindparam("_outcome"),
+                    code=bindparam("_code"),
+                    reason=bindparam("_reason"),
+                    attempt=bindparam("_attempt"),
+                    at=at,
+                ),
                 [
                     {
-                        "_id": record_id,
-                        "_outcome": verdicts[key].outcome,
-                        "_code": verdicts[key].code,
-                        "_reason": verdicts[key].reason,
+                        "_id": row.record_id,
+                        "_outcome": verdicts[row.key].outcome,
+                        "_code": verdicts[row.key].code,
+                        "_reason": verdicts[row.key].reason,
+                        "_attempt": verdicts[row.key].attempt,
                     }
-                    for record_id, key in rows
+                    for row in rows
                 ],
             )
+            flow = rows[0].flow
+            made = _bury(connection, batch_id, flow, ceiling, at)
+            retryable = [row.key for row in rows if verdicts[row.key].outcome == "retryable"]
+            if flow == "events" and retryable:  # the repeat did not happen: what it repeated is in doubt as before
+                self._change(connection, flow, retryable, "retryable", "unknown", None, at, only="repeated")
             connection.execute(
                 update(batches)
                 .where(batches.c.batch_id == batch_id)
-                .values(
-                    state="closed",
-                    closed_at=at,
-                    closed_seq=select(func.coalesce(func.max(batches.c.closed_seq), 0) + 1).scalar_subquery(),
-                    status=status,
-                    seconds=seconds,
-                    note=note,
-                )
+                .values(state="closed", closed_at=at, status=status, seconds=seconds, note=note, **_counts(batch_id))
             )
             if response:
                 connection.execute(
                     update(bodies).where(bodies.c.batch_id == batch_id).values(response=zlib.compress(response, 1))
                 )
+        return made
+
+    @staticmethod
+    def _change(
+        connection: Connection,
+        flow: str,
+        keys: Sequence[str],
+        was: str,
+        outcome: str,
+        resolution: str | None,
+        at: datetime,
+        only: str | None = None,
+    ) -> None:
+        """Gives the records of these keys another outcome; their batches count anew and are projected again."""
+        for start in range(0, len(keys), 500):
+            chosen = (
+                (records.c.flow == flow)
+                & records.c.key.in_(keys[start : start + 500])
+                & (records.c.outcome == was)
+                & (records.c.resolution == only if only else records.c.resolution.is_(None))
+            )
+            touched = connection.execute(select(records.c.batch_id).where(chosen).distinct()).scalars().all()
+            connection.execute(
+                update(records)
+                .where(chosen)
+                .values(outcome=outcome, resolution=resolution, resolved_at=at if resolution else None)
+            )
+            recount(connection, touched)
+
+    def proven(self, endpoint: str) -> bool:
+        """Whether the vendor ever took a batch of this form."""
+        with self.engine.connect() as connection:
+            asked = select(batches.c.batch_id).where(batches.c.endpoint == endpoint, batches.c.accepted > 0).limit(1)
+            return connection.execute(asked).first() is not None
+
+    def keep_connection(self, event_id: str, email: bool, at: datetime) -> None:
+        """Keeps whether an e-mail hangs on this event, as the vendor's last answer told."""
+        with self.write() as connection:
+            connection.execute(delete(event_connections).where(event_connections.c.event_id == event_id))
+            connection.execute(insert(event_connections).values(event_id=event_id, email=email, seen_at=at))
+
+    def connected_to_email(self, event_id: str) -> bool | None:
+        """What was last told of this event; None when it never was."""
+        with self.engine.connect() as connection:
+            asked = select(event_connections.c.email).where(event_connections.c.event_id == event_id)
+            return connection.execute(asked).scalar_one_or_none()
+
+    def close_dead_letters(self, flow: str, keys: Sequence[str], how: str, at: datetime) -> int:
+        """Closes the open dead letters of these keys. Returns how many."""
+        closed = 0
+        with self.write() as connection:
+            for start in range(0, len(keys), 500):
+                chosen = dead_letters.c.key.in_(keys[start : start + 500])
+                closed += connection.execute(
+                    update(dead_letters)
+                    .where(dead_letters.c.flow == flow, chosen, dead_letters.c.closed_at.is_(None))
+                    .values(closed_at=at, closed_by=how)
+                ).rowcount
+        return closed
 
     def open_batches(self, flow: str) -> list[tuple[int, str, list[str]]]:
         """Batches that a dead process left open: id, state, keys."""
@@ -283,25 +270,11 @@ class Ledger:
                 for batch_id, state in found
             ]
 
-    def sales_lines(self, documents: Iterable[str]) -> list[dict[str, Any]]:
-        """Every line ever intended for these documents: document, key, payload, outcome."""
-        wanted = list(documents)
-        found: list[dict[str, Any]] = []
-        with self.engine.connect() as connection:
-            for start in range(0, len(wanted), 500):
-                rows = connection.execute(
-                    select(records.c.document, records.c.key, records.c.payload, records.c.outcome)
-                    .where(records.c.flow == "sales", records.c.document.in_(wanted[start : start + 500]))
-                    .order_by(records.c.record_id)
-                )
-                found += [dict(row._mapping) for row in rows]
-        return found
-
     def begin_publication(
         self, run_id: str | None, rows: int, sha256: str, url: str, items: Iterable[tuple[str, str]]
     ) -> int:
         """Writes a version of the product file down before it is put in place. Returns the version."""
-        with self._write() as connection:
+        with self.write() as connection:
             unfinished = select(publications.c.version).where(publications.c.published.is_(False))
             connection.execute(delete(publication_items).where(publication_items.c.version.in_(unfinished)))
             connection.execute(delete(publications).where(publications.c.published.is_(False)))
@@ -321,7 +294,7 @@ class Ledger:
 
     def published(self, version: int, at: datetime) -> None:
         """The file is in place. Of older versions only the one last collected keeps its items."""
-        with self._write() as connection:
+        with self.write() as connection:
             connection.execute(
                 update(publications).where(publications.c.version == version).values(published=True, published_at=at)
             )
@@ -343,7 +316,7 @@ class Ledger:
 
     def collected(self, sha256: str, at: datetime) -> None:
         """Emarsys fetched the whole file with this hash, for the first time (never before it was there)."""
-        with self._write() as connection:
+        with self.write() as connection:
             version = select(func.max(publications.c.version)).where(
                 publications.c.sha256 == sha256, publications.c.published.is_(True)
             )
@@ -355,14 +328,79 @@ class Ledger:
 
     def write_audit(self, who: str, command: str, reason: str, details: str, at: datetime) -> None:
         """Keeps who overrode what, and why."""
-        with self._write() as connection:
+        with self.write() as connection:
             connection.execute(insert(audit).values(at=at, who=who, command=command, reason=reason, details=details))
 
 
-def _durable(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("pragma busy_timeout = 60000")
-    cursor.execute("pragma journal_mode = wal")
-    cursor.execute("pragma synchronous = full")
-    cursor.execute("pragma foreign_keys = on")
-    cursor.close()
+def _bury(connection: Connection, batch_id: int, flow: str, ceiling: Ceiling | None, at: datetime) -> set[str]:
+    """Opens dead letters for what was rejected or has been tried too often, and closes those of what was accepted."""
+    inside = records.c.batch_id == batch_id
+    accepted = select(records.c.key).where(inside, records.c.outcome == "accepted")
+    connection.execute(
+        update(dead_letters)
+        .where(dead_letters.c.flow == flow, dead_letters.c.closed_at.is_(None), dead_letters.c.key.in_(accepted))
+        .values(closed_at=at, closed_by="accepted")
+    )
+    failed = connection.execute(
+        select(records).where(
+            inside, or_(records.c.outcome == "rejected", records.c.attempt & records.c.outcome.in_(_again(flow)))
+        )
+    ).all()
+    letters = []
+    for row in failed:
+        attempts, first = _attempts(connection, row)
+        worn = ceiling and (attempts >= ceiling.attempts or at - first >= timedelta(hours=ceiling.hours))
+        if row.outcome == "rejected" or worn:
+            same = ("record_id", "flow", "key", "document", "payload_hash", "code", "reason")
+            letters.append({name: row._mapping[name] for name in same} | {"attempts": attempts, "opened_at": at})
+    if letters:
+        replaced = select(records.c.key).where(records.c.record_id.in_([letter["record_id"] for letter in letters]))
+        connection.execute(
+            update(dead_letters)
+            .where(dead_letters.c.flow == flow, dead_letters.c.closed_at.is_(None), dead_letters.c.key.in_(replaced))
+            .values(closed_at=at, closed_by="replaced")
+        )
+        connection.execute(insert(dead_letters), letters)
+    return {letter["key"] for letter in letters}
+
+
+def _again(flow: str) -> tuple[str, ...]:
+    """Outcomes after which a record of this flow is tried again by itself."""
+    return ("retryable",) if flow in _PARKED else ("retryable", "unknown")
+
+
+def _attempts(connection: Connection, row: Any) -> tuple[int, datetime]:
+    """Attempts used up by the same record since it last succeeded or was buried, and when the first of them was."""
+    same = (records.c.flow == row.flow) & (records.c.key == row.key)
+    accepted = select(func.max(records.c.record_id)).where(same, records.c.outcome == "accepted")
+    buried = select(func.max(dead_letters.c.record_id)).where(
+        dead_letters.c.flow == row.flow, dead_letters.c.key == row.key
+    )
+    since = max(connection.execute(asked).scalar_one() or 0 for asked in (accepted, buried))
+    count, first = connection.execute(
+        select(func.count(), func.min(records.c.at)).where(
+            same,
+            records.c.attempt,
+            records.c.payload_hash.is_not_distinct_from(row.payload_hash),
+            records.c.record_id > since,
+        )
+    ).one()
+    return max(int(count), 1), first or row.at
+
+
+def _counts(batch_id: int) -> dict[str, Any]:
+    """Figures of a batch, counted from its records, and its place in the order of changes."""
+
+    def count(outcome: str) -> Any:
+        chosen = (records.c.batch_id == batch_id) & (records.c.outcome == outcome)
+        return select(func.count()).where(chosen).scalar_subquery()
+
+    figures = {name: count(name) for name in ("accepted", "rejected", "retryable", "unknown")}
+    last = select(func.coalesce(func.max(batches.c.changed_seq), 0) + 1).scalar_subquery()
+    return {**figures, "changed_seq": last}
+
+
+def recount(connection: Connection, batch_ids: Iterable[int]) -> None:
+    """Counts batches anew whose records were given another outcome."""
+    for batch_id in batch_ids:
+        connection.execute(update(batches).where(batches.c.batch_id == batch_id).values(**_counts(batch_id)))

@@ -22,6 +22,7 @@ from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
 from cin7_emarsys.emarsys.engagement_cloud import EngagementCloud
 from cin7_emarsys.emarsys.ledger import Intended
 from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.emarsys.sending import Sending
 
 _ENDPOINT = "PUT productItems"
 
@@ -53,6 +54,7 @@ def deliver_items(delivery: Delivery) -> Report:
                 text = emarsys.put_items(request(items), connecting)
                 return {item.key: ACCEPTED for item in items}, text.encode()
 
+            sending = Sending(delivery, emarsys, _ENDPOINT, request, call)
             at = _event_time(delivery, emarsys.now())
             for row in rows_of(outbox):
                 if report.dry_run:
@@ -61,9 +63,9 @@ def deliver_items(delivery: Delivery) -> Report:
                     continue
                 rows[row["item"]] = {**_clean(row), "event_time": at}
                 if len(rows) == rules.items_per_call:
-                    _send(delivery, emarsys, rows, request, call)
+                    _send(sending, rows)
             if rows:
-                _send(delivery, emarsys, rows, request, call)
+                _send(sending, rows)
         finally:
             outbox.unlink(missing_ok=True)
             if not report.dry_run:
@@ -72,14 +74,12 @@ def deliver_items(delivery: Delivery) -> Report:
     return report
 
 
-def _send(
-    delivery: Delivery, emarsys: EngagementCloud, rows: dict[str, dict[str, Any]], request: Any, call: Any
-) -> None:
+def _send(sending: Sending, rows: dict[str, dict[str, Any]]) -> None:
     items = [
         Intended(name, json.dumps(row, default=str, ensure_ascii=False), row["payload_hash"])
         for name, row in rows.items()
     ]
-    delivery.send(emarsys, _ENDPOINT, items, request, call)
+    sending.send(items)
     rows.clear()
 
 

@@ -1,7 +1,7 @@
 """The ledger as tables of the warehouse: `delivery.*`, brought up to date in one short transaction.
 
-What belongs here: copying closed batches and publications over, once each, by the order in which they were closed. What
-does not: reading them (models, reconciliation).
+What belongs here: copying closed batches and what changed about them over, by the order of changes; small tables whole.
+What does not: reading them (models, reconciliation).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 from sqlalchemy import func, select
 
-from cin7_emarsys.emarsys.ledger import Ledger, batches, publication_items, publications, records
+from cin7_emarsys.emarsys.ledger import Ledger
+from cin7_emarsys.emarsys.tables import batches, dead_letters, publication_items, publications, records
 from cin7_emarsys.warehouse.resource import Warehouse
 
 _ITEM_COLUMNS = (
@@ -23,12 +24,22 @@ _ITEM_COLUMNS = (
 )
 _TABLES = f"""
 create table if not exists delivery.batches (
-    batch_id BIGINT, flow VARCHAR, run_id VARCHAR, endpoint VARCHAR, records BIGINT, created_at TIMESTAMP,
-    closed_at TIMESTAMP, closed_seq BIGINT, status INTEGER, seconds DOUBLE, note VARCHAR
+    batch_id BIGINT, flow VARCHAR, run_id VARCHAR, endpoint VARCHAR, records BIGINT, accepted BIGINT,
+    rejected BIGINT, retryable BIGINT, unknown BIGINT, created_at TIMESTAMP, connecting_at TIMESTAMP, closed_at TIMESTAMP,
+    changed_seq BIGINT, status INTEGER, seconds DOUBLE, note VARCHAR
 );
 create table if not exists delivery.records (
     record_id BIGINT, batch_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload_hash VARCHAR, payload JSON,
-    outcome VARCHAR, code VARCHAR, reason VARCHAR, "at" TIMESTAMP
+    outcome VARCHAR, code VARCHAR, reason VARCHAR, "at" TIMESTAMP, attempt BOOLEAN, resolution VARCHAR,
+    resolved_at TIMESTAMP
+);
+create table if not exists delivery.in_flight (
+    batch_id BIGINT, flow VARCHAR, run_id VARCHAR, state VARCHAR, records BIGINT, created_at TIMESTAMP,
+    connecting_at TIMESTAMP
+);
+create table if not exists delivery.dead_letters (
+    record_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload_hash VARCHAR, code VARCHAR, reason VARCHAR,
+    attempts BIGINT, opened_at TIMESTAMP, closed_at TIMESTAMP, closed_by VARCHAR
 );
 create table if not exists delivery.delivered (
     flow VARCHAR, key VARCHAR, payload_hash VARCHAR, payload JSON, batch_id BIGINT, accepted_at TIMESTAMP,
@@ -63,36 +74,64 @@ def ensure_delivery_tables(connection: DuckDBPyConnection) -> None:
 
 
 def project(ledger: Ledger, warehouse: Warehouse) -> int:
-    """Brings `delivery.*` up to date with the ledger. Returns how many batches were new."""
+    """Brings `delivery.*` up to date with the ledger. Returns how many batches were new or had changed."""
     with tempfile.TemporaryDirectory() as folder, ledger.engine.connect() as source, warehouse.write() as connection:
         ensure_delivery_tables(connection)
-        mark = connection.execute("select coalesce(max(closed_seq), 0) from delivery.batches").fetchone()
+        mark = connection.execute("select coalesce(max(changed_seq), 0) from delivery.batches").fetchone()
         since = mark[0] if mark else 0
-        new = source.execute(select(*(batches.c[name] for name in _BATCH)).where(batches.c.closed_seq > since)).all()
+        newer = batches.c.changed_seq > since
+        new = source.execute(select(*(batches.c[name] for name in _BATCH)).where(newer)).all()
         if new:
+            ids = [row.batch_id for row in new]
+            known = connection.execute(
+                "select count(*) from delivery.batches where list_contains($ids, batch_id)", {"ids": ids}
+            ).fetchone()
+            if known and known[0]:  # an outcome was changed later: these batches are taken over anew
+                for table in ("batches", "records"):
+                    connection.execute(
+                        f"delete from delivery.{table} where batch_id in (select unnest($ids))", {"ids": ids}
+                    )
             _load(connection, Path(folder), "batches", [dict(row._mapping) for row in new])
             sent = source.execute(
-                select(records)
+                select(*(records.c[name] for name in _RECORD))
                 .join(batches, batches.c.batch_id == records.c.batch_id)
-                .where(batches.c.closed_seq > since)
+                .where(newer)
             )
             _load(connection, Path(folder), "records", (dict(row._mapping) for row in sent))
-            connection.execute(
-                "insert or replace into delivery.delivered "
-                'select flow, key, payload_hash, payload, batch_id, "at" from delivery.records '
-                "where outcome = 'accepted' "
-                "and batch_id in (select batch_id from delivery.batches where closed_seq > ?) "
-                "qualify row_number() over (partition by flow, key order by record_id desc) = 1",
-                [since],
-            )
+            connection.execute(_DELIVERED, {"ids": ids})
+        for table, rows in (
+            (
+                "in_flight",
+                source.execute(select(*(batches.c[name] for name in _FLIGHT)).where(batches.c.state != "closed")),
+            ),
+            ("dead_letters", source.execute(select(dead_letters))),
+        ):
+            connection.execute(f"delete from delivery.{table}")
+            _load(connection, Path(folder), table, (dict(row._mapping) for row in rows))
         _publications(connection, source, Path(folder))
     return len(new)
 
 
+# What was accepted last of each key that these batches touch; an older batch may have changed after a newer one.
+_DELIVERED = """
+insert or replace into delivery.delivered
+select flow, key, payload_hash, payload, batch_id, "at"
+from delivery.records
+where outcome = 'accepted' and (flow, key) in (
+    select (flow, key) from delivery.records
+    where outcome = 'accepted' and batch_id in (select unnest($ids))
+)
+qualify row_number() over (partition by flow, key order by record_id desc) = 1
+"""
 _BATCH = (
-    "batch_id", "flow", "run_id", "endpoint", "records", "created_at", "closed_at", "closed_seq", "status", "seconds",
-    "note",
+    "batch_id", "flow", "run_id", "endpoint", "records", "accepted", "rejected", "retryable", "unknown", "created_at",
+    "connecting_at", "closed_at", "changed_seq", "status", "seconds", "note",
 )  # fmt: skip
+_RECORD = (
+    "record_id", "batch_id", "flow", "key", "document", "payload_hash", "payload", "outcome", "code", "reason", "at",
+    "attempt", "resolution", "resolved_at",
+)  # fmt: skip
+_FLIGHT = ("batch_id", "flow", "run_id", "state", "records", "created_at", "connecting_at")
 
 
 def _publications(connection: DuckDBPyConnection, source: Any, folder: Path) -> None:

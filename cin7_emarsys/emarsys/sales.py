@@ -15,6 +15,7 @@ from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.client import Connecting, Emarsys
 from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
 from cin7_emarsys.emarsys.ledger import Intended
+from cin7_emarsys.emarsys.sending import Sending
 
 _NEVER = datetime(9999, 12, 31)  # noqa: DTZ001 - naive UTC, as everywhere in the ledger
 
@@ -33,6 +34,7 @@ def deliver_sales(delivery: Delivery) -> Report:
         outbox = delivery.plan("plan_sales", "count_sales", settled_before=emarsys.now() - settle if settle else _NEVER)
         if outbox is None:
             return report
+        delivery.close_moot("moot_sales")
         try:
 
             def request(items: Sequence[Intended]) -> bytes:
@@ -42,6 +44,8 @@ def deliver_sales(delivery: Delivery) -> Report:
                 text = emarsys.upload_sales(request(items), connecting)
                 return {item.key: ACCEPTED for item in items}, text.encode()
 
+            header = ",".join(merchant.emarsys.sales_header)
+            sending = Sending(delivery, emarsys, f"POST sales-data {header}", request, call)
             items: list[Intended] = []
             documents: set[str] = set()
             size = planned = 0
@@ -63,7 +67,7 @@ def deliver_sales(delivery: Delivery) -> Report:
                 if row["document"] not in documents and (
                     len(documents) >= emarsys.documents_per_call or size > emarsys.sales_bytes
                 ):
-                    delivery.send(emarsys, "POST sales-data", items, request, call)
+                    sending.send(items)
                     items, documents, size = [], set(), 0
                 documents.add(row["document"])
                 used = row["reversals_used"] if reversal else row["lines_used"]
@@ -72,7 +76,7 @@ def deliver_sales(delivery: Delivery) -> Report:
                     size += len(item.payload)
                     items.append(item)
             if items:
-                delivery.send(emarsys, "POST sales-data", items, request, call)
+                sending.send(items)
             report.unchanged = max(report.desired - planned, 0)
         finally:
             outbox.unlink(missing_ok=True)

@@ -27,11 +27,12 @@ from cin7_emarsys.emarsys.answers import ACCEPTED
 from cin7_emarsys.emarsys.contacts import deliver_contacts
 from cin7_emarsys.emarsys.delivery import Delivery, Report
 from cin7_emarsys.emarsys.events import deliver_events
-from cin7_emarsys.emarsys.ledger import Intended, Ledger, batches, records
+from cin7_emarsys.emarsys.ledger import Intended, Ledger
 from cin7_emarsys.emarsys.payloads import field_map_fingerprint
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables
 from cin7_emarsys.emarsys.sales import deliver_sales
 from cin7_emarsys.emarsys.setup import prepare
+from cin7_emarsys.emarsys.tables import batches, records
 from cin7_emarsys.merchant import load_merchant
 from cin7_emarsys.sandbox import cin7, emarsys
 from cin7_emarsys.sandbox.clock import Clock
@@ -63,6 +64,8 @@ write_opt_out = false
 name = "cin7_order_shipped"
 [emarsys]
 sales_header = ["item", "price", "order", "timestamp", "email", "quantity"]
+[delivery]
+back_off_seconds = 0
 [catalogue]
 max_shrink = 0.5
 """

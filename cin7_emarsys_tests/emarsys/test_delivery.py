@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from sqlalchemy import select
 
-from cin7_emarsys.emarsys import answers
+from cin7_emarsys.emarsys import answers, repair
 from cin7_emarsys.emarsys.delivery import Report
 from cin7_emarsys.emarsys.payloads import FieldsMissing
+from cin7_emarsys.emarsys.tables import audit
 from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing, RefusedBeforeSend
 from cin7_emarsys_tests.emarsys.conftest import Project, contact, moment, order_event, product, sales_line
 
@@ -80,12 +82,42 @@ def test_an_error_for_a_stranger_makes_contacts_go_again(work: Project) -> None:
     assert figures(work.run("contacts")) == {"sent": 2, "accepted": 2}
 
 
-def test_a_race_is_repeated(work: Project) -> None:
+@pytest.mark.parametrize("code", [2009, 2006])
+def test_a_lost_race_is_repeated_at_once(work: Project, code: int) -> None:
     work.prepare()
+    work.contacts(contact(ANA), contact(BEN))
+    work.account.fault("partial-reject", "contacts", row=0, code=code, message="Contact already exists: 3", times=2)
+    assert figures(work.run("contacts")) == {"sent": 2, "accepted": 2}
+    assert work.account.writes("contacts") == 3
+    assert [outcome for key, outcome in work.outcomes("contacts") if key == ANA] == ["retryable"] * 2 + ["accepted"]
+
+
+def test_who_fails_too_often_is_a_dead_letter_until_it_succeeds(work: Project) -> None:
+    work.prepare()
+    work.policy(("back_off_seconds = 0", "back_off_seconds = 0\nmax_attempts = 5"))
     work.contacts(contact(ANA))
-    work.account.fault("partial-reject", "contacts", code=2009, message="Contact already exists: 3")
-    assert figures(work.run("contacts")) == {"sent": 1, "retryable": 1}
+    race = {"row": 0, "code": 2009, "message": "Contact already exists: 3"}
+    work.account.fault("partial-reject", "contacts", **race, times=9)
+    assert work.run("contacts").dead_letters == 0  # four attempts: the first, and three repeats
+    assert (work.run("contacts").dead_letters, work.run("contacts").sent) == (1, 0)
+    (letter,) = repair.letters(work.ledger)["records"]
+    assert (letter["key"], letter["attempts"]) == (ANA, 5)
+    # It goes again when a person says so, or when it has changed; succeeding closes it.
+    repair.settle_letters(work.ledger, "retried", "the account was tidied up", flow="contacts")
+    assert (work.run("contacts").sent, repair.letters(work.ledger)["records"]) == (1, [])
+    work.contacts(contact(ANA, ltv="1"))
     assert figures(work.run("contacts")) == {"sent": 1, "accepted": 1}
+
+
+def test_a_failed_contact_waits_before_it_goes_again(work: Project) -> None:
+    work.prepare()
+    work.policy(("back_off_seconds = 0", "back_off_seconds = 100000"))
+    work.contacts(contact(ANA), contact(BEN))
+    work.account.fault("error-200", "contacts", times=6)
+    assert figures(work.run("contacts")) == {"sent": 2, "unknown": 2}
+    assert figures(work.run("contacts")) == {"waiting": 2}
+    work.policy()
+    assert figures(work.run("contacts")) == {"sent": 2, "accepted": 2}
 
 
 @pytest.mark.parametrize("fault", ["applied-then-503", "reset-after", "reset-before", "throttle-429"])
@@ -110,13 +142,24 @@ def test_a_batch_refused_as_a_whole_is_split(work: Project, bad: int) -> None:
     assert figures(work.run("contacts")) == {"unchanged": 4}
 
 
-def test_when_every_record_is_refused_no_record_is_at_fault(work: Project) -> None:
+@pytest.mark.parametrize("bad", [{0}, {999}, {0, 1, 2, 3, 500}])
+def test_a_thousand_with_few_spoilt_ones_take_few_calls(work: Project, bad: set[int]) -> None:
+    work.prepare()
+    work.account.control("switches", {"invalid_value_scope": "batch"})
+    rows = [contact(f"c{n:03}@example.com", first_order_date="never" if n in bad else None) for n in range(1000)]
+    work.contacts(*rows)
+    report = work.run("contacts")
+    assert figures(report) == {"sent": 1000, "accepted": 1000 - len(bad), "rejected": len(bad)}
+    assert work.account.writes("contacts") <= len(bad) * 12 + 2  # 2 × ⌈log₂ 1000⌉ + 2 = 22 for one
+    assert len(work.account.contacts()) == 1000 - len(bad)
+
+
+def test_what_names_a_value_is_the_fault_of_its_record_though_all_are_refused(work: Project) -> None:
     work.prepare()
     work.account.control("switches", {"invalid_value_scope": "batch"})
     work.contacts(*(contact(email, first_order_date="yesterday") for email in (ANA, BEN)))
-    with pytest.raises(Permanent):
-        work.run("contacts")
-    assert "rejected" not in dict(work.outcomes("contacts")).values()
+    assert figures(work.run("contacts")) == {"sent": 2, "rejected": 2}
+    assert work.run("contacts").sent == 0
 
 
 def test_opt_out_only_where_policy_says_so(work: Project) -> None:
@@ -328,6 +371,28 @@ def test_a_line_that_spoils_its_file_stands_alone_in_the_end(work: Project) -> N
     assert work.run("sales").sent == 0
 
 
+def test_a_dead_line_is_closed_when_its_document_says_something_else(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", " ", 10))
+    work.run("sales")
+    (letter,) = repair.letters(work.ledger)["records"]
+    assert (letter["flow"], letter["attempts"]) == ("sales", 1)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", "B", 10))
+    assert work.run("sales").accepted == 1
+    assert repair.letters(work.ledger)["records"] == []
+
+
+@pytest.mark.parametrize(("how", "sent"), [("retried", 1), ("dropped", 0)])
+def test_a_dead_line_goes_again_only_when_a_person_says_so(
+    work: Project, how: Literal["retried", "dropped"], sent: int
+) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", " ", 10))
+    work.run("sales")
+    assert repair.settle_letters(work.ledger, how, "a trial", flow="sales") == 1
+    assert (work.run("sales").sent, work.run("sales").sent) == (sent, 0)
+
+
 def test_columns_in_the_wrong_order_make_no_dead_letters(work: Project) -> None:
     work.known(ANA)
     work.fill("mart.sales_lines", *(sales_line(f"i{number}", "A", 10) for number in range(3)))
@@ -418,6 +483,83 @@ def test_an_unknown_event_is_parked(work: Project, fault: str) -> None:
     assert figures(work.run("events")) == {"sent": 1, "accepted": 1, "frozen": 2}
     triggers = [row["trigger_id"] for row in work.account.judge("events")]
     assert len(triggers) == len(set(triggers))
+
+
+@pytest.mark.parametrize("fault", ["reset-after", "reset-before"])
+def test_an_unknown_event_goes_again_where_emarsys_drops_what_it_has(work: Project, fault: str) -> None:
+    """It said so: no e-mail hangs on the event, and it has not forgotten the trigger id yet."""
+    on_a_program(work)
+    work.account.fault(fault, "events")
+    work.fill("mart.order_events", order_event("t0"), order_event("t1"))
+    assert figures(work.run("events")) == {"sent": 1, "unknown": 1, "unchanged": 1}
+    assert figures(work.run("events")) == {"sent": 1, "accepted": 1, "unchanged": 1}
+    assert figures(work.run("events")) == {"unchanged": 2}
+    assert len(mails(work)) == 2
+    assert [outcome for key, outcome in work.outcomes("events") if key == "t1"] == ["retryable", "accepted"]
+
+
+def test_what_a_repeat_could_not_settle_is_in_doubt_as_before(work: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_program(work)
+    work.account.fault("reset-after", "events")
+    work.fill("mart.order_events", order_event("t0"), order_event("t1"))
+    work.run("events")
+    work.account.control("switches", {"permissions": {"externalevent.trigger": False}})
+    with pytest.raises(PermissionMissing):  # the repeat certainly did not happen; the first one may have
+        work.run("events")
+    assert work.outcomes("events")[1:] == [("t1", "unknown"), ("t1", "retryable")]
+    work.account.control("switches", {"permissions": {"externalevent.trigger": True}})
+    work.policy(("[delivery]", "trigger_id_memory_hours = 0\n[delivery]"))  # by now it has forgotten
+    assert figures(work.run("events")) == {"unchanged": 1, "frozen": 1}
+    assert len(mails(work)) == 2
+
+
+def on_a_program(work: Project) -> None:
+    """One event has been sent, and the answer told that an automation programme listens, and no e-mail."""
+    work.known(ANA)
+    switches = {"interactions": True, "program_events": ["cin7_order_shipped"], "campaign_deduplication": False}
+    work.account.control("switches", switches)
+    work.fill("mart.order_events", order_event("t0"))
+    work.run("events")
+
+
+def test_an_event_with_an_e_mail_on_it_is_never_repeated(work: Project) -> None:
+    work.known(ANA)
+    work.account.control("switches", {"interactions": True, "campaign_deduplication": False})
+    work.fill("mart.order_events", order_event("t0"))
+    work.run("events")
+    work.account.fault("reset-after", "events")
+    work.fill("mart.order_events", order_event("t0"), order_event("t1"))
+    for _ in range(2):
+        work.run("events")
+    assert work.outcomes("events") == [("t0", "accepted"), ("t1", "unknown")]
+    repair.resolve(work.ledger, "send-again", "the mail may come twice", flow="events")
+    assert figures(work.run("events")) == {"sent": 1, "accepted": 1, "unchanged": 1}
+    assert [row["trigger_id"] for row in work.account.judge("events")] == ["t0", "t1", "t1"]
+
+
+@pytest.mark.parametrize(("how", "arrives"), [("accepted", 0), ("not-applied", 1)])
+def test_what_is_parked_is_resolved_by_a_person(work: Project, how: repair.Resolution, arrives: int) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i1", "A", 10), sales_line("i2", "B", 5))
+    work.account.fault("reset-before", "sales")
+    work.run("sales")
+    parked = repair.parked(work.ledger)
+    assert [(flow["flow"], flow["records"]) for flow in parked["flows"]] == [("sales", 3)]
+    first = parked["records"][0]["record_id"]
+    assert repair.resolve(work.ledger, how, "looked at Emarsys", record=first) == 1
+    assert work.run("sales").sent == 0  # the rest of its document is still in doubt
+    assert repair.resolve(work.ledger, "not-applied", "looked at Emarsys", flow="sales") == 2
+    assert work.run("sales").accepted == 2 + arrives
+    assert work.run("sales").unchanged == 3
+    assert len(sold(work)) == 2 + arrives
+    with pytest.raises(repair.NothingThere):
+        repair.resolve(work.ledger, "accepted", "again", record=first)
+    with work.ledger.engine.connect() as connection:
+        kept = connection.execute(select(audit.c.who, audit.c.command, audit.c.reason)).all()
+    assert [tuple(row) for row in kept] == [
+        (repair.who(), f"unknowns resolve {how}", "looked at Emarsys"),
+        (repair.who(), "unknowns resolve not-applied", "looked at Emarsys"),
+    ]
 
 
 def test_a_throttled_event_goes_once(work: Project) -> None:

@@ -1,34 +1,54 @@
 -- Contacts whose desired state differs from what Emarsys accepted last, with what it may hold: what it accepted, and over
--- that what was sent since with an unknown outcome.
+-- that what was sent since with an unknown outcome; `attempts` that failed of this very state, and when the last one did.
 -- Parameter: $fingerprint, a hash of the field map: another map changes every row.
-with tried as (
-    select
-        records.key, arg_max(outcome, record_id) as outcome, arg_max(records.payload_hash, record_id) as payload_hash,
-        list(records.payload order by record_id) filter (
-            outcome = 'unknown' and record_id > coalesce(accepted, 0)
-        ) as doubtful
-    from delivery.records as records
-    left join (
-        select key, max(record_id) as accepted from delivery.records
-        where flow = 'contacts' and outcome = 'accepted'
-        group by key
-    ) as last_accepted on last_accepted.key = records.key
-    where flow = 'contacts'
-    group by records.key
+with wanted as (
+    select email as key, attributes, derived, consent, md5(payload_hash || $fingerprint) as payload_hash
+    from mart.contacts
+),
+changed as (
+    select wanted.*, delivered.payload as accepted
+    from wanted
+    left join delivery.delivered as delivered on delivered.flow = 'contacts' and delivered.key = wanted.key
+    where delivered.payload_hash is distinct from wanted.payload_hash
+        and not exists (
+            from delivery.dead_letters as dead
+            where dead.flow = 'contacts' and dead.key = wanted.key and dead.payload_hash = wanted.payload_hash
+                and coalesce(dead.closed_by, 'dropped') = 'dropped'
+        )
+),
+sent as (
+    select records.* from delivery.records as records
+    where records.flow = 'contacts' and records.key in (select key from changed)
+),
+since as (select key, max(record_id) as accepted_id from sent where outcome = 'accepted' group by key),
+doubtful as (
+    select sent.key, list(sent.payload order by sent.record_id) as payloads
+    from sent
+    left join since on since.key = sent.key
+    where sent.outcome = 'unknown' and sent.record_id > coalesce(since.accepted_id, 0)
+    group by sent.key
+),
+buried as (select key, max(record_id) as record_id from delivery.dead_letters where flow = 'contacts' group by key),
+failed as (
+    select sent.key, count(*) as attempts, max(sent."at") as last_at
+    from sent
+    join changed on changed.key = sent.key and changed.payload_hash = sent.payload_hash
+    left join since on since.key = sent.key
+    left join buried on buried.key = sent.key
+    where sent.attempt and sent.record_id > greatest(coalesce(since.accepted_id, 0), coalesce(buried.record_id, 0))
+    group by sent.key
 )
 select
-    contacts.email as key, contacts.attributes, contacts.derived, contacts.consent,
-    md5(contacts.payload_hash || $fingerprint) as payload_hash,
+    changed.key, changed.attributes, changed.derived, changed.consent, changed.payload_hash,
     case
-        when tried.doubtful is null then delivered.payload
+        when doubtful.payloads is null then changed.accepted
         else list_reduce(
-            list_prepend(coalesce(delivered.payload, cast('{}' as json)), tried.doubtful),
-            lambda held, sent: json_merge_patch(held, sent)
+            list_prepend(coalesce(changed.accepted, cast('{}' as json)), doubtful.payloads),
+            lambda held, tried: json_merge_patch(held, tried)
         )
-    end as before
-from mart.contacts as contacts
-left join delivery.delivered as delivered on delivered.flow = 'contacts' and delivered.key = contacts.email
-left join tried on tried.key = contacts.email
-where delivered.payload_hash is distinct from md5(contacts.payload_hash || $fingerprint)
-    and not coalesce(tried.outcome = 'rejected' and tried.payload_hash = md5(contacts.payload_hash || $fingerprint), false)
-order by contacts.email
+    end as before,
+    coalesce(failed.attempts, 0) as attempts, failed.last_at
+from changed
+left join doubtful on doubtful.key = changed.key
+left join failed on failed.key = changed.key
+order by changed.key

@@ -1,5 +1,6 @@
 -- Sales lines to send: per document the difference, as a multiset of (item, price, quantity), between what is desired and
 -- what was accepted. A positive `difference` is new lines, a negative one reversals of accepted lines.
+-- `lines_used` and `reversals_used` are the highest ordinals that are taken.
 -- `waits` and `frozen` lines are not sent: their contact is not settled, or a line of the document is unknown.
 -- Parameter: $settled_before (UTC).
 with desired as (
@@ -13,12 +14,20 @@ sent as (
         cast(payload->>'base_quantity' as decimal(18, 4)) as quantity,
         count(*) filter (outcome = 'accepted' and not reversal) - count(*) filter (outcome = 'accepted' and reversal)
             as accepted,
-        count(*) filter (outcome = 'rejected' and not reversal) as rejected,
-        count(*) filter (outcome in ('accepted', 'unknown') and not reversal) as lines_used,
-        count(*) filter (outcome in ('accepted', 'unknown') and reversal) as reversals_used,
+        count(*) filter (dead and not reversal) as dead,
+        count(*) filter (dead and reversal) as dead_reversals,
+        max(ordinal) filter (outcome in ('accepted', 'unknown') and not reversal) as lines_used,
+        max(ordinal) filter (outcome in ('accepted', 'unknown') and reversal) as reversals_used,
         any_value(payload) filter (outcome = 'accepted' and not reversal) as example
     from (
-        select *, cast(payload->>'reversal' as boolean) as reversal from delivery.records where flow = 'sales'
+        select
+            records.*, cast(payload->>'reversal' as boolean) as reversal,
+            cast(regexp_extract(records.key, '[+-](\d+)$', 1) as integer) as ordinal,
+            letters.record_id is not null as dead
+        from delivery.records as records
+        left join delivery.dead_letters as letters
+            on letters.record_id = records.record_id and coalesce(letters.closed_by, 'dropped') = 'dropped'
+        where records.flow = 'sales'
     )
     group by all
 ),
@@ -33,7 +42,11 @@ compared as (
         coalesce(strftime(desired."timestamp", '%Y-%m-%dT%H:%M:%SZ'), sent.example->>'timestamp') as "timestamp",
         coalesce(desired.email, sent.example->>'email') as email,
         sent.example,
-        coalesce(desired.times, 0) - coalesce(sent.accepted, 0) - coalesce(sent.rejected, 0) as difference,
+        case -- dead letters wait for a person; they are neither sent again nor made up for
+            when coalesce(desired.times, 0) >= coalesce(sent.accepted, 0)
+                then greatest(coalesce(desired.times, 0) - coalesce(sent.accepted, 0) - coalesce(sent.dead, 0), 0)
+            else least(coalesce(desired.times, 0) - coalesce(sent.accepted, 0) + coalesce(sent.dead_reversals, 0), 0)
+        end as difference,
         coalesce(sent.accepted, 0) as accepted,
         coalesce(sent.lines_used, 0) as lines_used,
         coalesce(sent.reversals_used, 0) as reversals_used

@@ -1,0 +1,191 @@
+"""The tables of the ledger: transactional state, in SQLite by default, through SQLAlchemy Core.
+
+What belongs here: tables, what the database itself refuses, opening the file. What does not: the moves (``ledger.py``) and
+what a person does about a record (``repair.py``).
+
+The database refuses to close a batch that does not conserve (sent = accepted + rejected + retryable + unknown), and to
+intend a sales line or an event that is on its way, accepted or unknown.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    false,
+    text,
+)
+from sqlalchemy.engine import make_url
+
+metadata = MetaData()
+
+_NONE = text("0")
+_ONCE = text("flow in ('sales', 'events') and (outcome is null or outcome in ('accepted', 'unknown'))")
+_UNKNOWN = text("outcome = 'unknown'")
+_OPEN = text("closed_at is null")
+_TRIED = text("attempt")
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", Integer, primary_key=True),
+    Column("flow", String, nullable=False),
+    Column("run_id", String),
+    Column("endpoint", String, nullable=False),
+    Column("state", String, nullable=False),  # intent, connecting, closed
+    Column("records", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False, server_default=_NONE),
+    Column("rejected", Integer, nullable=False, server_default=_NONE),
+    Column("retryable", Integer, nullable=False, server_default=_NONE),
+    Column("unknown", Integer, nullable=False, server_default=_NONE),
+    Column("created_at", DateTime, nullable=False),
+    Column("connecting_at", DateTime),
+    Column("closed_at", DateTime),
+    Column("changed_seq", Integer, index=True),  # order of closing, or of a later change; the projection goes by it
+    Column("status", Integer),
+    Column("seconds", Float),
+    Column("note", String),
+    CheckConstraint("state <> 'closed' or records = accepted + rejected + retryable + unknown", name="conserves"),
+    Index("batches_open", "flow", sqlite_where=text("state <> 'closed'"), postgresql_where=text("state <> 'closed'")),
+)
+
+bodies = Table(
+    "bodies",
+    metadata,
+    Column("batch_id", ForeignKey("batches.batch_id"), primary_key=True),
+    Column("request", LargeBinary),
+    Column("response", LargeBinary),
+)
+
+# `attempt`: it used up one of the attempts. `resolution`: how an unknown outcome became another one, later.
+records = Table(
+    "records",
+    metadata,
+    Column("record_id", Integer, primary_key=True),
+    Column("batch_id", ForeignKey("batches.batch_id"), nullable=False, index=True),
+    Column("flow", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("document", String),  # of a sales line
+    Column("payload_hash", String),
+    Column("payload", Text, nullable=False),
+    Column("outcome", String),
+    Column("code", String),
+    Column("reason", String),
+    Column("at", DateTime),
+    Column("attempt", Boolean, nullable=False, server_default=false()),
+    Column("resolution", String),  # accepted, not-applied, send-again, repeated
+    Column("resolved_at", DateTime),
+    Index("records_key", "flow", "key"),
+    Index("records_document", "flow", "document"),
+    Index("once", "flow", "key", unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE),
+    Index("records_unknown", "flow", sqlite_where=_UNKNOWN, postgresql_where=_UNKNOWN),
+    Index("records_tried", "flow", "key", sqlite_where=_TRIED, postgresql_where=_TRIED),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("record_id", ForeignKey("records.record_id"), primary_key=True),
+    Column("flow", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("document", String),
+    Column("payload_hash", String),
+    Column("code", String),
+    Column("reason", String),
+    Column("attempts", Integer, nullable=False),
+    Column("opened_at", DateTime, nullable=False),
+    Column("closed_at", DateTime),
+    Column("closed_by", String),  # accepted, retried, dropped, no longer wanted
+    Index("dead_letters_key", "flow", "key"),
+    Index("dead_letters_open", "flow", "opened_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
+)
+
+# What an answer to a trigger last said: whether an e-mail hangs on the event (then Emarsys does not de-duplicate).
+event_connections = Table(
+    "event_connections",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("email", Boolean, nullable=False),
+    Column("seen_at", DateTime, nullable=False),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("run_id", String),
+    Column("published_at", DateTime),
+    Column("rows", Integer, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("published", Boolean, nullable=False),
+    Column("collected_at", DateTime),
+)
+
+publication_items = Table(
+    "publication_items",
+    metadata,
+    Column("version", ForeignKey("publications.version"), primary_key=True),
+    Column("item", String, primary_key=True),
+    Column("payload", Text, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("entry", Integer, primary_key=True),
+    Column("at", DateTime, nullable=False),
+    Column("who", String, nullable=False),
+    Column("command", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("details", Text),
+)
+
+
+def open_engine(url: str) -> Engine:
+    """The engine of a ledger whose tables are there. A SQLite file is made with mode 0600."""
+    address = make_url(url)
+    if address.drivername.startswith("sqlite") and address.database:
+        path = Path(address.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    engine = create_engine(url)
+    if address.drivername.startswith("sqlite"):
+        event.listen(engine, "connect", _durable)
+    with engine.connect() as connection:  # flows start side by side: one of them makes the tables
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("begin immediate")
+        elif engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"select pg_advisory_xact_lock({zlib.crc32(b'cin7-emarsys ledger')})")
+        metadata.create_all(connection)
+        connection.commit()
+    return engine
+
+
+def _durable(connection: Any, _: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("pragma busy_timeout = 60000")
+    cursor.execute("pragma journal_mode = wal")
+    cursor.execute("pragma synchronous = full")
+    cursor.execute("pragma foreign_keys = on")
+    cursor.close()
