@@ -44,3 +44,67 @@ def ledger(facts: Mapping[str, Any]) -> RenderableType:
         ),
     ]
     return Group(*parts)
+
+
+def parked(facts: Mapping[str, Any]) -> RenderableType:
+    """What nobody knows: a line for each flow, the records, and what to do."""
+    if not facts["records"]:
+        return Text("Nothing is parked: of every sales line and event it is known whether Emarsys has it.")
+    return Group(
+        grid(
+            ("flow", "records", "batches", "since"),
+            ((row["flow"], row["records"], row["batches"], moment(row["since"])) for row in facts["flows"]),
+            ("records", "batches"),
+        ),
+        Text(),
+        grid(
+            ("record", "batch", "flow", "sent", "what", "why it is in doubt"),
+            (
+                (r["record_id"], r["batch_id"], r["flow"], moment(r["connecting_at"]), _what(r), r["reason"])
+                for r in facts["records"]
+            ),
+            ("record", "batch"),
+        ),
+        Text(),
+        Text(
+            "Look at the sales data or the event log in Emarsys, then say what is there:\n"
+            'cin7-emarsys unknowns resolve accepted|not-applied|send-again --batch N --reason "..."'
+        ),
+    )
+
+
+def letters(facts: Mapping[str, Any]) -> RenderableType:
+    """Dead letters: a line for each kind, the records, and what to do."""
+    if not facts["records"]:
+        return Text("No dead letters.")
+    return Group(
+        grid(
+            ("flow", "code", "records", "since", "reason (one of them)"),
+            ((k["flow"], k["code"], k["records"], moment(k["since"]), k["reason"]) for k in facts["kinds"]),
+            ("records",),
+        ),
+        Text(),
+        grid(
+            ("record", "flow", "what", "code", "attempts", "since"),
+            (
+                (r["record_id"], r["flow"], _what(r), r["code"], r["attempts"], moment(r["opened_at"]))
+                for r in facts["records"]
+            ),
+            ("record", "attempts"),
+        ),
+        Text(),
+        Text(
+            "Correct the record where it comes from; it goes again by itself once it has changed. Or:\n"
+            'cin7-emarsys dead-letters retry|drop --record N|--flow F|--code C --reason "..."'
+        ),
+    )
+
+
+def _what(record: Mapping[str, Any]) -> str:
+    """A record in few words: a sales line with its order and amount, an event with its order, else the key."""
+    payload = record["payload"]
+    if record["flow"] == "sales" and "item" in payload:
+        return f"{payload['order']}: {payload['quantity']} × {payload['item']} = {payload['price']}"
+    if record["flow"] == "events" and "external_id" in payload:
+        return f"{payload['external_id']}: {record['key']}"
+    return str(record["key"])

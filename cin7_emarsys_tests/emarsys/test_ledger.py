@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
-from cin7_emarsys.emarsys.ledger import Intended, Ledger, NotConserved
+from cin7_emarsys.emarsys.ledger import Intended, Ledger, LedgerUnwritable, NotConserved
 from cin7_emarsys.emarsys.tables import batches, records
 
 AT = datetime(2026, 11, 24, 10, 0)
@@ -148,3 +148,23 @@ def test_a_version_is_published_and_collected(ledger: Ledger) -> None:
     again = ledger.begin_publication("run", 1, "sha-3", "file:///x", [("A", "{}")])
     assert (first, second, again) == (1, 2, 2)
     assert ledger.unfinished_publications() == [(2, "sha-3")]
+
+
+def test_the_database_itself_refuses_a_batch_that_does_not_add_up(ledger: Ledger) -> None:
+    batch = intend(ledger, "contacts", "a", "b")
+    with pytest.raises(IntegrityError, match="conserves"), ledger.write() as connection:
+        connection.execute(update(batches).where(batches.c.batch_id == batch).values(state="closed", accepted=1))
+
+
+@pytest.mark.parametrize("pragma", ["max_page_count = 1", "query_only = on"])
+def test_a_full_or_read_only_disk_leaves_no_half_state(tmp_path: Path, pragma: str) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    batch = intend(ledger, "sales", "k")
+    event.listen(ledger.engine, "checkout", lambda connection, *_: connection.execute(f"pragma {pragma}"))
+    with pytest.raises(LedgerUnwritable, match=r"cannot be written: .*(full|readonly).* Nothing was sent after that"):
+        ledger.intend("sales", "POST", "run", [Intended(str(n), "x" * 5000) for n in range(50)], b"", AT)
+    ledger.close()
+    again = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    assert outcomes(again) == [("k", None)]
+    assert [found for found, _, _ in again.open_batches("sales")] == [batch]
+    again.close()

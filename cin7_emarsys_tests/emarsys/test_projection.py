@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cin7_emarsys.emarsys import repair
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.ledger import Intended, Ledger
 from cin7_emarsys.emarsys.projection import project
@@ -134,13 +135,21 @@ def test_the_checks_find_what_a_person_must_see(both: Both) -> None:
     both.send("contacts", "b", "{}")
     both.send("sales", "l", "{}", "unknown")
     both.send("contacts", "c", "{}", "unknown")
+    long_ago = datetime(2020, 1, 1)
+    both.ledger.intend("sales", "POST", "run", [Intended("left", "{}")], b"", long_ago)
+    for number in range(2):  # the first was fetched, the second was not
+        version = both.ledger.begin_publication("run", 1, f"hash {number}", "file:///feed", [(f"i{number}", "{}")])
+        both.ledger.published(version, long_ago)
+    both.ledger.collected("hash 0", long_ago)
     both.project()
     folder = Path(gates.__file__).parent.parent / "emarsys" / "checks"
     with both.warehouse.read() as connection:
         found = {each.name: gates.ask(connection, each) for each in gates.read(folder)}
     assert {name: gate.rows for name, gate in found.items()} == {
         "dead_letters": 1,
+        "in_flight": 1,
         "ledger_conserves": 0,
+        "publication_collected": 1,
         "unknown_outcomes": 1,
     }
     assert found["dead_letters"].sample[0]["records"] == 1
@@ -149,3 +158,25 @@ def test_the_checks_find_what_a_person_must_see(both: Both) -> None:
     with both.warehouse.read() as connection:
         (conserves,) = (each for each in gates.read(folder) if each.name == "ledger_conserves")
         assert gates.ask(connection, conserves).rows == 1
+
+
+def test_an_outcome_that_is_changed_later_comes_over_again(both: Both) -> None:
+    both.send("events", "first", '{"v": 1}', "unknown")
+    both.send("events", "other", '{"v": 2}')
+    both.project()
+    repair.resolve(both.ledger, "accepted", "it is there", flow="events")
+    assert [both.project(), both.project()] == [1, 0]
+    assert both.rows("select key, outcome, resolution from delivery.records order by key") == [
+        ("first", "accepted", "accepted"),
+        ("other", "accepted", None),
+    ]
+    assert both.rows("select key from delivery.delivered order by key") == [("first",), ("other",)]
+    assert both.rows("select sum(accepted), sum(unknown) from delivery.batches") == [(2, 0)]
+
+
+def test_an_older_record_resolved_later_does_not_become_the_newest(both: Both) -> None:
+    both.send("sales", "line", '{"v": 1}', "unknown")
+    repair.resolve(both.ledger, "not-applied", "not there", flow="sales")
+    both.send("sales", "line", '{"v": 2}')
+    both.project()
+    assert both.rows("select payload->>'v' from delivery.delivered") == [("2",)]

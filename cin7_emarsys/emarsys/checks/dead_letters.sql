@@ -1,10 +1,11 @@
--- title: {rows} kinds of refusal by Emarsys wait for a person
--- assets: delivery.records
+-- title: {rows} kinds of records wait for a person: refused by Emarsys, or tried too often
+-- assets: delivery.dead_letters
 -- severity: warn
--- next_step: Correct the record where it comes from (Cin7) or the field map; it goes again by itself once it has changed.
-select flow, code, any_value(reason) as reason, count(*) as records, min("at") as since
-from (select *, row_number() over (partition by flow, key
-order by record_id desc) as newest
-from delivery.records)
-where newest = 1 and outcome = 'rejected'
-group by all
+-- next_step: Correct the record where it comes from (Cin7) or the field map; it goes again by itself once it has changed. `dead-letters list` shows them.
+select
+    flow, code, any_value(reason) as reason, count(*) as records, min(opened_at) as since,
+    date_diff('hour', min(opened_at), cast(current_timestamp as timestamp)) as hours
+from delivery.dead_letters
+where closed_at is null
+group by flow, code
+order by since

@@ -6,3 +6,4 @@ from delivery.batches as batches
 left join delivery.records as records on records.batch_id = batches.batch_id
 group by all
 having batches.records <> count(records.outcome)
+    or batches.records <> batches.accepted + batches.rejected + batches.retryable + batches.unknown

@@ -1,7 +1,7 @@
 -- title: {rows} batches of sales lines or events of which nobody knows whether Emarsys applied them
 -- assets: delivery.records
 -- severity: warn
--- next_step: Look at the sales data or the event log in Emarsys; these records are parked and not sent again by themselves.
+-- next_step: Look at the sales data or the event log in Emarsys; then `unknowns resolve`; these records are parked and not sent again by themselves.
 select flow, batch_id, count(*) as records, min("at") as since, any_value(reason) as reason
 from delivery.records
 where outcome = 'unknown' and flow in ('sales', 'events')

@@ -1,0 +1,8 @@
+-- title: {rows} batches have been on their way for more than an hour
+-- assets: delivery.in_flight
+-- severity: warn
+-- next_step: Their process died or hangs. Run the job of that flow again: what certainly did not leave goes again, the rest is sent again or parked.
+select batch_id, flow, run_id, state, records, created_at
+from delivery.in_flight
+where created_at < cast(current_timestamp as timestamp) - interval 1 hour
+order by created_at

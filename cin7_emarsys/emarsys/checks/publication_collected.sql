@@ -1,0 +1,12 @@
+-- title: {rows} versions of the product file have waited for more than a day for Emarsys to fetch them
+-- assets: delivery.publications
+-- severity: warn
+-- next_step: See in Predict Data Sources whether Emarsys still fetches the file (address, password, interval), and whether `cin7-emarsys serve` runs.
+select version, published_at, rows, url
+from delivery.publications
+where collected_at is null and url like 'file:%'
+    and exists (from delivery.publications as earlier where earlier.collected_at is not null)
+    and version > (select max(version) from delivery.publications where collected_at is not null)
+    and published_at < cast(current_timestamp as timestamp) - interval 1 day
+order by version
+limit 1
