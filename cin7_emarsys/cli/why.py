@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from duckdb import DuckDBPyConnection
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, console, known, warehouse
+from cin7_emarsys.cli.terminal import Json, cannot, console, known, settings, warehouse
 
 app = typer.Typer()
+policies = typer.Typer(help="The merchant's rules: what a change of them would do.", no_args_is_help=True)
+app.add_typer(policies, name="policy")
 
 _TIME_ONLY = "%H:%M"
 _MOMENTS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d", _TIME_ONLY]
@@ -43,3 +46,31 @@ def _full(connection: DuckDBPyConnection, at: datetime) -> datetime:
     now: datetime = why.fetch(connection, "now")[0]["as_of"]
     day = datetime.combine(now, at.time())
     return day if day <= now else day - timedelta(days=1)
+
+
+@policies.callback()
+def _policy() -> None:
+    pass
+
+
+@policies.command("preview")
+def policy_preview(
+    file: Annotated[Path, typer.Argument(help="A changed merchant.toml.")],
+    as_json: Json = False,
+) -> None:
+    """What a changed merchant.toml would change, tried on the newest trusted snapshot of stock.
+
+    Sends nothing and changes nothing. Exit code 1: it would cause holds, or names a location that Cin7 does not know.
+    """
+    from cin7_emarsys.merchant import SettingsError, load_merchant
+    from cin7_emarsys.operations.preview import preview
+
+    running = settings().merchant
+    try:
+        changed = load_merchant(file)
+    except SettingsError as error:
+        raise cannot(error) from None
+    with known(), warehouse().read() as connection:
+        found = {"file": str(file), **preview(connection, running, changed)}
+    typer.echo(views.as_json(found)) if as_json else console.print(views.policy.previewed(found))
+    raise typer.Exit(1 if found["holds"] or found["unknown_locations"] else 0)

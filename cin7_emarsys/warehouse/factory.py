@@ -376,8 +376,8 @@ def _created(ddl: str) -> dict[str, str]:
 
 def _present(connection: DuckDBPyConnection) -> set[str]:
     rows = connection.execute(
-        "select schema_name || '.' || table_name from duckdb_tables() union all "
-        "select schema_name || '.' || view_name from duckdb_views()"
+        "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database() union all "
+        "select schema_name || '.' || view_name from duckdb_views() where database_name = current_database()"
     ).fetchall()
     return {row[0] for row in rows}
 

@@ -88,6 +88,12 @@ def write(connection: DuckDBPyConnection, merchant: Merchant) -> None:
         )
 
 
+def differing(one: Merchant, other: Merchant) -> list[str]:
+    """The tables whose rows two policies would fill differently."""
+    left, right = _rows(one), _rows(other)
+    return [table for table in TABLES if left[table] != right[table]]
+
+
 def _rows(merchant: Merchant) -> dict[str, Sequence[dict[str, Any]]]:
     availability, prices, customers = merchant.availability, merchant.prices, merchant.customers
     same = [

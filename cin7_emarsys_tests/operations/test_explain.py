@@ -45,7 +45,7 @@ class Told(World):
             self.put("delivery.catalogue_history", row)
 
     def ask(self, sku: str = "A", at: str | None = None) -> dict[str, Any]:
-        return explain_sku(self.connection, sku, at and moment(at))
+        return explain_sku(self.connection, sku, moment(at) if at else None)
 
     def charged(self, facts: dict[str, Any]) -> dict[str, int]:
         return {term["term"]: int(term["charged"]) for term in facts["waterfall"]["terms"] if term["charged"]}

@@ -72,9 +72,7 @@ def test_on_hand_that_must_not_be_promised() -> None:
         (6, None), (7, "blocked_bin"), (10, None),
     ]  # fmt: skip
     assert world.rows("staging.bins", "bin_key", "is_staging") == [("dock 9", False), ("inbound", True)]
-    assert world.rows("staging.locations", "location", "is_sellable", "is_blocked") == [
-        ("Fixed", True, True), ("Main", True, False),
-    ]  # fmt: skip
+    assert world.rows("staging.locations", "location", "is_blocked") == [("Fixed", True), ("Main", False)]
 
 
 def test_shelf_life_is_counted_in_the_tenants_calendar() -> None:
