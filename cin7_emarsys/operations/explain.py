@@ -33,6 +33,12 @@ REASONS: Mapping[str, str] = {
     "below_restock_threshold": "there are units again, but fewer than the restock threshold asks for",
     "orders_older_than_snapshot": "it may be back, but the orders were read before the stock; the next sync decides",
     "unallocated_orders_not_read": "it may be back, but orders that hold no stock yet are still to be read",
+    "not_confirmed": "there are units again, but not yet in as many counts as it takes",
+    "second_look_due": "there are units again; they are read once more before it is believed",
+    "second_look_failed": "there are units again, but they could not be read once more",
+    "second_look_saw_less": "there were units again, but fewer when they were read once more",
+    "not_sold": "it is not marked as sold in Cin7",
+    "no_price": "Cin7 has no price for it",
     "renamed": "Cin7 calls the product something else now; the old item stays, not available",
     "gone_from_cin7": "Cin7 no longer has the product; the item stays, not available",
 }
