@@ -16,6 +16,11 @@ create table raw.products (
     PriceTier5 DECIMAL(18,4), PriceTier6 DECIMAL(18,4), PriceTier7 DECIMAL(18,4), PriceTier8 DECIMAL(18,4),
     PriceTier9 DECIMAL(18,4), PriceTier10 DECIMAL(18,4),
     ShortDescription VARCHAR, Description VARCHAR, Tags VARCHAR, BillOfMaterial BOOLEAN, AutoAssembly BOOLEAN,
+    QuantityToProduce DECIMAL(18,4),
+    BillOfMaterialsProducts STRUCT(
+        ComponentProductID VARCHAR, ProductCode VARCHAR, Quantity DECIMAL(18,4), WastagePercent DECIMAL(18,4),
+        WastageQuantity DECIMAL(18,4)
+    )[],
     Attachments STRUCT(ID VARCHAR, ContentType VARCHAR, FileName VARCHAR, DownloadUrl VARCHAR)[],
     LastModifiedOn TIMESTAMP, _missing_since TIMESTAMP
 );

@@ -112,6 +112,10 @@ class World:
         row = {"ID": f"P-{sku}", "SKU": sku, "Name": f"The {sku}", "Type": "Stock", "Status": "Active"}
         return self.put("raw.products", row | {"Sellable": True, "PriceTier1": 10, "Category": "Things"} | more)
 
+    def kit(self, sku: str, *parts: Row, **more: Any) -> Self:
+        """A kit of these parts (see `part`)."""
+        return self.product(sku, AutoAssembly=True, BillOfMaterialsProducts=list(parts), **more)
+
     def snapshot(self, name: str, taken_at: str, stock: Iterable[Row], **more: Any) -> Self:
         """One complete snapshot in place of the one before; each row of stock: sku, on_hand and what differs."""
         self.clear("raw.availability")
@@ -136,6 +140,11 @@ def stock_row(snapshot: str, sku: str, on_hand: float = 0, **more: Any) -> Row:
     allocated = more.pop("Allocated", 0)
     row = {"snapshot_id": snapshot, "ID": f"P-{sku}", "SKU": sku, "Location": "Main", "OnHand": on_hand}
     return row | {"Allocated": allocated, "Available": Decimal(str(on_hand)) - Decimal(str(allocated))} | more
+
+
+def part(sku: str, quantity: float = 1, **more: Any) -> Row:
+    """A component of a kit's bill."""
+    return {"ComponentProductID": f"P-{sku}", "ProductCode": sku, "Quantity": quantity} | more
 
 
 def line(sku: str, quantity: float, price: float = 10, **more: Any) -> Row:

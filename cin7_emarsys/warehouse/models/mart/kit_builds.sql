@@ -1,0 +1,86 @@
+-- grain: one row per kit with a sound bill and sellable location
+-- key: kit_id, location_key
+-- meaning: How often a kit can be built now in each location from components that are free there, by whole runs.
+-- A component that is a kit itself is taken from its stock, then built; what its components are needed for otherwise is
+-- left for that. Kits that share a component each count it in full.
+-- @column kit_id: The kit.
+-- @column location_key: The location.
+-- @column position: Its place in the policy, from 0.
+-- @column runs: Runs of the bill.
+-- @column units: Units of the kit.
+with recursive bills as (from mart.bills),
+kits as (select distinct kit_id, makes, kit_level, is_nested from bills),
+deepest as (select max(kit_level) as level from kits),
+trees as (
+    select kit_id, kit_id as product_id from kits where is_nested
+    union
+    select trees.kit_id, bills.component_id from trees join bills on bills.kit_id = trees.product_id
+),
+plain as (
+    -- in whole ten-thousandths: a division of decimals is not exact
+    select bills.kit_id, stock.location_key, stock.position,
+        min(cast(stock.free * 10000 as hugeint) // cast(bills.need * 10000 as hugeint)) as runs
+    from bills
+    join mart.component_stock as stock on stock.component_id = bills.component_id and stock.kit_id = bills.kit_id
+    where not bills.is_nested
+    group by all
+),
+-- Kits above kits: components are shared between the levels, so runs are tried, halving the step each time. In a turn
+-- the kits of one level ask their components; when all have, it is seen whether the components suffice.
+nested as (
+    select trees.kit_id, places.location_key, places.position, trees.product_id, kits.makes, kits.kit_level,
+        coalesce(own.free, others.free, 0) as free
+    from trees
+    cross join (select distinct location_key, position from mart.component_stock) as places
+    left join kits on kits.kit_id = trees.product_id
+    left join mart.component_stock as own on own.component_id = trees.product_id and own.kit_id = trees.kit_id
+        and own.location_key = places.location_key
+    left join mart.component_stock as others on others.component_id = trees.product_id and others.kit_id = ''
+        and others.location_key = places.location_key and trees.product_id <> trees.kit_id
+),
+tried as (
+    select nested.*, 0 as turn, 0 as low, 524288 as step,
+        cast(case when product_id = kit_id then 524288 * makes else 0 end as decimal(38, 4)) as units
+    from nested
+    union all
+    select turned.kit_id, turned.location_key, turned.position, turned.product_id, turned.makes, turned.kit_level,
+        turned.free,
+        case when is_last then 0 else turn + 1 end,
+        case when is_last and suffices then low + step else low end as low,
+        case when is_last then step // 2 else step end as step,
+        cast(case
+            when not is_last then least(turned.units + asked, 1000000000)
+            when product_id = kit_id
+                then (case when suffices then low + step else low end + step // 2) * makes
+            else 0
+        end as decimal(38, 4))
+    from (
+        select tried.*, coalesce(taken.units, 0) as asked,
+            tried.turn > deepest.level as is_last,
+            bool_and(tried.makes is not null or tried.units <= tried.free)
+                over (partition by tried.kit_id, tried.location_key) as suffices
+        from tried
+        cross join deepest
+        left join (
+            select above.kit_id, above.location_key, bills.component_id,
+                sum(cast((cast(greatest(above.units - above.free, 0) * 10000 as hugeint)
+                    + cast(above.makes * 10000 as hugeint) - 1) // cast(above.makes * 10000 as hugeint)
+                    as decimal(20, 0)) * bills.need) as units
+            from tried as above
+            join bills on bills.kit_id = above.product_id
+            where above.kit_level = above.turn
+            group by all
+        ) as taken on taken.kit_id = tried.kit_id and taken.location_key = tried.location_key
+            and taken.component_id = tried.product_id
+        where tried.step > 0
+    ) as turned
+),
+builds as (
+    from plain
+    union all
+    select kit_id, location_key, position, low from tried where step = 0 and product_id = kit_id
+)
+select builds.kit_id, builds.location_key, builds.position, cast(builds.runs as bigint) as runs,
+    cast(builds.runs * kits.makes as decimal(18, 4)) as units
+from builds
+join kits on kits.kit_id = builds.kit_id

@@ -1,0 +1,44 @@
+-- grain: one row per stock product that a hold or a buffer of the policy touches
+-- key: product_id
+-- meaning: Holds and safety buffer of each product, over all rules. Of the buffers the most specific counts: SKU,
+-- category, then the one that names neither.
+-- @column product_id: The product.
+-- @column hold_units: Units set aside and not ordered yet, over all holds in units.
+-- @column hold_percent: Percent of what remains that is set aside, over all percent holds.
+-- @column hold_percent_ordered: Units that those of the percent holds have ordered since.
+-- @column buffer_units: Units never promised.
+-- @column buffer_percent: Percent of what remains that is never promised.
+with buffers as (
+    select lower(trim(sku)) as sku_key, lower(trim(category)) as category_key, max(units) as units,
+        max(percent) as percent
+    from policy.buffers
+    group by all
+),
+buffered as (
+    select products.product_id,
+        case when of_sku.sku_key is not null then of_sku.units when of_category.category_key is not null
+            then of_category.units else everything.units end as units,
+        case when of_sku.sku_key is not null then of_sku.percent when of_category.category_key is not null
+            then of_category.percent else everything.percent end as percent
+    from staging.products as products
+    left join buffers as of_sku on of_sku.sku_key = lower(products.sku)
+    left join buffers as of_category on of_category.category_key = products.category_key
+    left join buffers as everything on everything.sku_key is null and everything.category_key is null
+    where products.is_stock
+),
+held as (
+    select product_id, sum(units_left) as units, least(coalesce(sum(percent), 0), 100) as percent,
+        sum(ordered) filter (percent is not null) as percent_ordered
+    from mart.ats_holds
+    group by product_id
+)
+select
+    buffered.product_id,
+    cast(coalesce(held.units, 0) as decimal(18, 4)) as hold_units,
+    cast(coalesce(held.percent, 0) as decimal(9, 4)) as hold_percent,
+    cast(coalesce(held.percent_ordered, 0) as decimal(18, 4)) as hold_percent_ordered,
+    cast(coalesce(buffered.units, 0) as decimal(18, 4)) as buffer_units,
+    cast(coalesce(buffered.percent, 0) as decimal(9, 4)) as buffer_percent
+from buffered
+left join held on held.product_id = buffered.product_id
+where held.product_id is not null or buffered.units > 0 or buffered.percent > 0
