@@ -144,10 +144,10 @@ tracked as (
 reserved as (
     select tracked.*,
         coalesce(rules.hold_units, 0) + coalesce(kit_holds.units, 0) + coalesce(greatest(
-            ceil(r5 * rules.hold_percent * 0.01) - rules.hold_percent_ordered, 0
+            cast(ceil(r5 * rules.hold_percent * 0.01) as decimal(18, 4)) - rules.hold_percent_ordered, 0
         ), 0) as reserved,
         least(reserved, r5) as c6, r5 - c6 as r6,
-        coalesce(greatest(rules.buffer_units, ceil(r6 * rules.buffer_percent * 0.01)), 0) as buffer,
+        coalesce(greatest(rules.buffer_units, cast(ceil(r6 * rules.buffer_percent * 0.01) as decimal(18, 4))), 0) as buffer,
         least(buffer, r6) as c7, r6 - c7 as r7
     from tracked
     left join mart.stock_rules as rules on rules.product_id = tracked.product_id

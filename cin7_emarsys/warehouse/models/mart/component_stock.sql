@@ -59,7 +59,9 @@ ordered as (
 ),
 remaining as (
     select pairs.component_id, pairs.kit_id,
-        sum(greatest(pools.units - coalesce(ordered.units, 0) - coalesce(asked.order_units, 0), 0)) as units
+        -- 18 digits: 38 mixed with a rounded 38 lose their decimals
+        cast(sum(greatest(pools.units - coalesce(ordered.units, 0) - coalesce(asked.order_units, 0), 0))
+            as decimal(18, 4)) as units
     from pairs
     join pools on pools.product_id = pairs.component_id
     left join ordered on ordered.product_id = pools.product_id and ordered.pool = pools.pool
@@ -73,9 +75,9 @@ promised as (
         case when rules.hold_percent > 0 or rules.buffer_percent > 0 then floor(remaining.units)
             else remaining.units end as r5,
         greatest(r5 - coalesce(rules.hold_units, 0) - coalesce(kits.hold_units, 0) - coalesce(greatest(
-            ceil(r5 * rules.hold_percent * 0.01) - rules.hold_percent_ordered, 0
+            cast(ceil(r5 * rules.hold_percent * 0.01) as decimal(18, 4)) - rules.hold_percent_ordered, 0
         ), 0), 0) as r6,
-        greatest(r6 - coalesce(greatest(rules.buffer_units, ceil(r6 * rules.buffer_percent * 0.01)), 0), 0) as units
+        greatest(r6 - coalesce(greatest(rules.buffer_units, cast(ceil(r6 * rules.buffer_percent * 0.01) as decimal(18, 4))), 0), 0) as units
     from remaining
     left join mart.stock_rules as rules on rules.product_id = remaining.component_id
     left join (select component_id, kit_id, sum(hold_units) as hold_units from asked group by all) as kits
