@@ -80,7 +80,9 @@ def test_the_waterfall_adds_up_and_never_promises_more_than_is_free(
     world = counted(policy, rows, waiting)
     # the rows and orders behind a term add up to what it requests; below nothing, a pool requests nothing
     evidence = "select product_id, location_key, bar as term, on_hand as units from staging.snapshot union all "
-    evidence += "select product_id, location_key, 'allocated', allocated from staging.snapshot where bar is null union all "
+    evidence += (
+        "select product_id, location_key, 'allocated', allocated from staging.snapshot where bar is null union all "
+    )
     evidence += "select product_id, location_key, 'open_unallocated', units from mart.ats_orders"
     pool = "''" if policy["location_mode"] == "pooled" else "location_key"
     shown: dict[tuple[str, str], Decimal] = {}
