@@ -1,4 +1,4 @@
-"""Actions on stock and products: receive, adjust, transfer, hold; price, title, rename, deprecate, new product."""
+"""Actions on stock and products: receive, adjust, transfer, close, assemble, hold; price, title, rename, deprecate, new."""
 
 from datetime import date
 from decimal import Decimal
@@ -132,6 +132,36 @@ def transfer(
                  to=LOCATIONS[target], to_bin=there.bin)  # fmt: skip
 
 
+def close(deal: Deal, *, location: str = LOCATIONS[3], to: str = LOCATIONS[2]) -> Result:
+    """A location closes: all that lies there unpicked is carried to another one."""
+    place, target = location_number(location), location_number(to)
+    if place == target:
+        raise ValueError(f"{location} cannot be carried to itself")
+    moved = []
+    for product in deal.m.products:
+        for lot, row in list(deal.m.book.of(product.n).items()):
+            units = row.on_hand - row.picked
+            if lot.location == place and units > 0:
+                there = Lot(target, _shelf(deal, product, target, None).bin, lot.batch, lot.expiry)
+                deal.m.book.change(product.n, lot, on_hand=-units)
+                deal.m.book.change(product.n, there, on_hand=units)
+                moved.append({"sku": product.sku, "quantity": float(units), "bin": lot.bin})
+    return {"location": location, "to": to, "moved": moved}
+
+
+def assemble(deal: Deal, *, sku: str | None = None, quantity: Any = 1, location: str = LOCATIONS[0]) -> Result:
+    """Builds a kit ahead of any order, from free components at that location; without a SKU the first that can be built."""
+    place, wanted = location_number(location), number(quantity, "quantity")
+    kits = [deal.m.catalogue.find(sku)] if sku is not None else [p for p in deal.m.products if p.is_kit]
+    for kit in kits:
+        before = deal.m.book.available(kit.n, place)
+        deal.m.warehouse.assemble(kit.n, place, wanted)
+        built = deal.m.book.available(kit.n, place) - before
+        if built:
+            return _told(deal, kit, quantity=float(built), location=location)
+    raise ValueError(f"nothing can be built of {sku or 'any kit'} in {location}")
+
+
 def hold(deal: Deal, *, sku: str | None = None, quantity: Any = 5, tier: str = "Wholesale") -> Result:
     """The merchant sets units aside for a price tier, in its own book; Cin7 knows nothing of it."""
     product = deal.product(sku, int(number(quantity, "quantity")) if sku is None else 0)
@@ -253,7 +283,7 @@ def new_product(
 ACTIONS: dict[str, Action] = {
     f.__name__: f
     for f in (
-        receive, adjust, transfer, hold, release_hold, price, title, rename, deprecate, reactivate, sellable,
-        new_product,
+        receive, adjust, transfer, close, assemble, hold, release_hold, price, title, rename, deprecate, reactivate,
+        sellable, new_product,
     )
 }  # fmt: skip

@@ -46,7 +46,7 @@ class Warehouse:
 
     def _allocate(self, sale: Sale, index: int, quantity: Decimal) -> None:
         line = sale.lines[index]
-        self._assemble(line.product, sale.location, quantity - self._free(line.product, sale.location))
+        self.assemble(line.product, sale.location, quantity - self._free(line.product, sale.location))
         line.backorder = max(ZERO, quantity - self._free(line.product, sale.location))
         self.book.change(line.product, Lot(sale.location), allocated=quantity)
         sale.allocated[index] += quantity
@@ -81,7 +81,7 @@ class Warehouse:
         for building in (False, True):
             for place in places:
                 if building and wanted > 0 and bin_name is None:
-                    self._assemble(product, place, wanted)
+                    self.assemble(product, place, wanted)
                 for lot, taken in self._lots(product, place, wanted, bin_name):
                     self._mark(sale, index, lot, taken)
                     task.picks.append(Taken(index, product, lot, taken))
@@ -146,15 +146,15 @@ class Warehouse:
         self.book.change(product, lot, on_hand=quantity)
         return Taken(index, product, lot, quantity)
 
-    def _assemble(self, kit: int, location: int, lacking: Decimal) -> None:
-        """Auto assembly: builds what is lacking of a kit from free components at that location, in whole runs."""
+    def assemble(self, kit: int, location: int, lacking: Decimal) -> None:
+        """Builds what is lacking of a kit from free components at that location, in whole runs, as far as they go."""
         product = self.products[kit]
         if not product.is_kit or lacking <= 0:
             return
         makes = product.run_makes or ONE
         runs = (lacking / makes).to_integral_value(ROUND_CEILING)
         for part in product.components:
-            self._assemble(part.product, location, runs * part.need - self._free(part.product, location))
+            self.assemble(part.product, location, runs * part.need - self._free(part.product, location))
             on_shelves = sum((left for _, left in self.book.pick_list(part.product, location)), ZERO)
             free = min(self._free(part.product, location), on_shelves)
             runs = min(runs, (free / part.need).to_integral_value(ROUND_FLOOR))
