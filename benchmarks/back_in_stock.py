@@ -3,7 +3,8 @@
 ``on_hand`` publishes the units on hand, ``available`` Cin7's own Available, ``ours`` this project's line with merchant.toml
 as shipped. All three read, publish and are fetched alike; the verdicts come from the sandbox's judge alone.
 
-``--days N`` (7 or more) makes a shorter month, ``--policy NAME`` runs one way only, ``--why`` lists what was wrong or never said.
+``--days N`` (7 or more) makes a shorter month, ``--policy NAME`` runs one way only, ``--why`` lists what was wrong and what
+was never said.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -37,10 +39,10 @@ _QUIET = 2
 _CONTACTS = 150
 _HEADER = (
     "One month at the sandbox merchant ({days} days, {events} events, {faults} disturbed readings), three times over.\n"
-    "Stock is read every 15 minutes and Emarsys fetches hourly; a tick is left out only after {quiet} ticks in a row in which\n"
-    "nothing happened and nothing changed. No Dagster, and the warehouse stays open between steps; the reads, models, guards,\n"
-    "publishing and the feed are the product's own. Policy: merchant.toml as shipped, with the merchant's holds entered as it\n"
-    "makes them. Held flips are released after an hour. Low stock of the other two: the plain number."
+    "Stock is read every 15 minutes and Emarsys fetches hourly; a tick is left out only after {quiet} ticks in a row in\n"
+    "which nothing happened and nothing changed. No Dagster, and the warehouse stays open between steps; the reads,\n"
+    "models, guards, publishing and the feed are the product's own. Policy: merchant.toml as shipped, with the merchant's\n"
+    "holds entered as it makes them. Held flips are released after an hour. Low stock of the other two: the plain number."
 )
 
 
@@ -243,7 +245,7 @@ def _clock(month: Month, at: float) -> str:
 
 
 def _asked(arguments: list[str]) -> tuple[int, tuple[str, ...]]:
-    given = dict(zip(arguments, arguments[1:], strict=False))
+    given = dict(pairwise(arguments))
     policies = tuple(name for name in POLICIES if name == given.get("--policy", name))
     return max(7, int(given.get("--days", FULL_DAYS))), policies
 

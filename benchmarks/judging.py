@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 HOUR = 3600.0
@@ -88,7 +89,7 @@ def hidden(course: Course, shown: Shown, end: float) -> tuple[float, float]:
     """(seconds sellable and shown as unavailable, seconds sellable), from 0 to `end`."""
     lost = able = 0.0
     moments = sorted({0.0, end, *(at for at, _ in course), *(at for at, _ in shown)})
-    for start, stop in zip(moments, moments[1:], strict=False):
+    for start, stop in pairwise(moments):
         if start >= 0 and stop <= end and value_at(course, start) >= 1:
             able += stop - start
             lost += 0 if value_at(shown, start) else stop - start

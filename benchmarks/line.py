@@ -1,4 +1,4 @@
-"""The product's own line in one process, step by step, without Dagster's event log: what one cadence reads, builds, publishes.
+"""The product's own line in one process, step by step, without Dagster's event log: what a cadence reads, builds, publishes.
 
 What belongs here: calling the functions that the assets call, in the order of the jobs; and the two plain policies, which
 share all of it but the figures. What does not: when a step is due (``back_in_stock.py``) and what happens at the merchant.
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -38,13 +37,10 @@ _DOCUMENTS = frozenset({"staging.invoice_lines", "staging.credit_note_lines"})
 class _Open(Warehouse):
     """Stays open between steps: nobody else waits for it here, and opening is a third of a small step."""
 
-    @contextmanager
-    def _shared(self) -> Iterator[DuckDBPyConnection]:
-        yield _connections.setdefault(self.database, duckdb.connect(self.database, config={"threads": 1}))
-
     def _connect(self, *, read_only: bool, deadline: float) -> DuckDBPyConnection:
-        with self._shared() as opened:
-            connection = opened.cursor()
+        if self.database not in _connections:
+            _connections[self.database] = duckdb.connect(self.database, config={"threads": 1})
+        connection = _connections[self.database].cursor()
         connection.execute("set TimeZone = 'UTC'")
         return connection
 
@@ -83,9 +79,16 @@ class Line:
         ready.wait()
         return f"http://127.0.0.1:{port}/{self.settings.merchant.catalogue.filename}"
 
+    @contextmanager
+    def _cin7(self) -> Iterator[Cin7]:
+        """A client on a machine whose clock is right: the simulated one is days ahead of this machine's."""
+        with Cin7(self.settings) as cin7:
+            cin7.me()
+            yield cin7
+
     def first_load(self) -> None:
         landing = self.settings.paths.landing
-        with Cin7(self.settings) as cin7:
+        with self._cin7() as cin7:
             extract.read_account(cin7, self.warehouse, landing)
         self.lists()
         self.orders()
@@ -93,13 +96,13 @@ class Line:
 
     def lists(self) -> None:
         """The nightly job's whole reads of what stock does not change."""
-        with Cin7(self.settings) as cin7:
+        with self._cin7() as cin7:
             for table in extract.LISTS:
                 extract.read_list(cin7, self.warehouse, self.settings.paths.landing, table, full=True)
 
     def orders(self) -> None:
         """The orders job's readings."""
-        with Cin7(self.settings) as cin7:
+        with self._cin7() as cin7:
             sales.scan_headers(cin7, self.warehouse, self.settings.paths.landing, full=False)
             sales.read_details(cin7, self.warehouse, self.settings.paths.landing)
 
@@ -110,7 +113,7 @@ class Line:
         when a reading cannot be finished; then the job has failed and nothing changes.
         """
         landing = self.settings.paths.landing
-        with Cin7(self.settings) as cin7:
+        with self._cin7() as cin7:
             try:
                 if self.policy == OURS:
                     sales.scan_headers(cin7, self.warehouse, landing, full=False)
@@ -175,13 +178,6 @@ class Line:
 
     def release(self, hold: str) -> None:
         release(self.settings, hold, "looked at: the goods are there")
-
-    def why(self, sku: str) -> dict[str, Any]:
-        """What the warehouse says of a SKU now, for a person who asks about a verdict."""
-        with self.warehouse.read() as connection:
-            cursor = connection.execute("select states.* from mart.availability as states where states.sku = ?", [sku])
-            row = cursor.fetchone()
-            return dict(zip([column[0] for column in cursor.description or []], row, strict=True)) if row else {}
 
 
 def _needed(model: str, among: set[str]) -> set[str]:

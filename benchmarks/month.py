@@ -27,6 +27,8 @@ _MIDNIGHT = (13, 14)
 """UTC hours at which a day begins in the merchant's calendar, in summer and in winter."""
 
 Body = dict[str, Any]
+Deed = Callable[[float], "Body | None"]
+"""Gives the body of an action at that time, or None when there is no occasion for it."""
 
 
 class Sandbox:
@@ -132,7 +134,7 @@ _FAULTS: tuple[list[Body], ...] = (
 
 
 class _Merchant:
-    """Decides what happens next. Each deed gives the body of an action, or None when there is no occasion for it."""
+    """Decides what happens next."""
 
     def __init__(self, sandbox: Sandbox, month: Month, dice: random.Random) -> None:
         self.sandbox, self.month, self.dice = sandbox, month, dice
@@ -194,7 +196,7 @@ class _Merchant:
             else:
                 self.gone.setdefault(sku, at)
 
-    def _happens(self, at: float, deed: Callable[[float], Body | None]) -> None:
+    def _happens(self, at: float, deed: Deed) -> None:
         self.sandbox.advance_to(self.month.moment(at))
         body = deed(at)
         if body is None:
@@ -212,31 +214,31 @@ class _Merchant:
             self.kept_out += [(moved["sku"], body["to"], None) for moved in done["moved"]]
         self._observe(at)
 
-    def _business(self, day: int, hour: int, at: float) -> list[tuple[float, Callable[[float], Body | None]]]:
+    def _business(self, day: int, hour: int, at: float) -> list[tuple[float, Deed]]:
         chance = self.dice.random
-        deeds: list[Callable[[float], Body | None]] = []
+        deeds: list[Deed] = []
         if hour == 7:
-            deeds = [self.delivery] * 4 + [self.ship] * 4 + [self.invoice] * 2
+            deeds += [self.delivery] * 4 + [self.ship] * 8 + [self.invoice] * 2
             deeds += [self.quarantine_in, self.cleared, self.returned, self.cancelled]
             deeds += [self.staged] if chance() < 0.5 else [self.damaged]
             deeds += [self.short_delivery] if chance() < 0.7 else []
             deeds += [self.hold_ends] if chance() < 0.6 else []
         elif hour == 11:
-            deeds = [self.order] * 4 + [self.unallocated_sell_out, self.ship, self.kit_order]
+            deeds += [self.order] * 4 + [self.unallocated_sell_out, self.ship, self.kit_order]
             deeds += [self.wholesale_order] if chance() < 0.7 else []
         elif hour == 16:
-            deeds = [self.order] * 2 + [self.sell_out, self.to_shop if chance() < 0.6 else self.from_shop, self.to_3pl]
+            deeds += [self.order] * 2 + [self.sell_out, self.to_shop if chance() < 0.6 else self.from_shop, self.to_3pl]
             deeds += [self.assembly] if chance() < 0.4 else [self.unallocated_sell_out]
             deeds += [self.cleared] if chance() < 0.5 else [self.allocation]
         elif hour == 20:
-            deeds = [self.order] * 3 + [self.sell_out, self.kit_order, self.part_sell_out]
+            deeds += [self.order] * 3 + [self.sell_out, self.kit_order, self.part_sell_out]
             deeds += [self.hold] if chance() < 0.5 else [self.delivery]
         self.dice.shuffle(deeds)
         deeds += self._once(day, hour)
         times = sorted(at + self.dice.randrange(-BEFORE, AFTER) + 0.5 for _ in deeds)
         return list(zip(times, deeds, strict=True))
 
-    def _once(self, day: int, hour: int) -> list[Callable[[float], Body | None]]:
+    def _once(self, day: int, hour: int) -> list[Deed]:
         """A warehouse closes and opens again; goods are called back for inspection, and are found good."""
         third = max(1, self.month.days // 4)
         if (day, hour) == (third, 7):
@@ -382,7 +384,7 @@ class _Merchant:
     def _waiting(self, location: str) -> int:
         return sum(entry[1] == location for entry in self.kept_out)
 
-    def _back(self, source: str, to: str) -> Callable[[float], Body | None]:
+    def _back(self, source: str, to: str) -> Deed:
         def back(_: float) -> Body | None:
             waiting = [entry for entry in self.kept_out if entry[1] == source]
             if not waiting:
