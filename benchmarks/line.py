@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys.cin7 import availability, extract, sales
+from cin7_emarsys.cin7 import availability, extract, sales, second_look
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.definitions import defs
 from cin7_emarsys.emarsys import catalogue, feed
@@ -31,6 +31,9 @@ from cin7_emarsys.warehouse.resource import Warehouse
 
 OURS = "ours"
 FIGURES = {"on_hand": "OnHand", "available": "Available"}
+_BEFORE_LOOK = frozenset(factory.needed_for("mart.second_look_wanted")) | {
+    name for name in factory.models() if name.startswith("staging.")
+}
 _DOCUMENTS = frozenset({"staging.invoice_lines", "staging.credit_note_lines"})
 
 
@@ -39,7 +42,8 @@ class _Open(Warehouse):
 
     def _connect(self, *, read_only: bool, deadline: float) -> DuckDBPyConnection:
         if self.database not in _connections:
-            _connections[self.database] = duckdb.connect(self.database, config={"threads": 1})
+            _connections[self.database] = duckdb.connect(self.database, config=self.connection_config)
+            _connections[self.database].execute("set threads = 1")
         connection = _connections[self.database].cursor()
         connection.execute("set TimeZone = 'UTC'")
         return connection
@@ -123,12 +127,18 @@ class Line:
             drop = self._merchant.availability.max_row_drop
             taken = availability.take_snapshot(cin7, self.warehouse, landing, max_row_drop=drop)
         self._build()
+        if self.policy == OURS:
+            calls = self._merchant.availability.second_look_calls
+            with self._cin7() as cin7:
+                second_look.take(cin7, self.warehouse, landing, max_calls=calls)
+            with self.warehouse.write() as connection:
+                factory.build(connection, self._merchant, self._models - _BEFORE_LOOK)
         return taken.trusted, self._publish()
 
     def _build(self) -> None:
         with self.warehouse.write() as connection:
             if self.policy == OURS:
-                factory.build(connection, self._merchant, self._models)
+                factory.build(connection, self._merchant, self._models & _BEFORE_LOOK)
                 return
             factory.build(connection, self._merchant, self._models - {"mart.catalogue"})
             plain = (Path(__file__).parent / "plain.sql").read_text().replace("{figure}", FIGURES[self.policy])

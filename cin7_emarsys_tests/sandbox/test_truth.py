@@ -75,6 +75,25 @@ def test_stock_that_moves_out_of_reach(merchant: Merchant, act: Act) -> None:
     assert truth(merchant, "TEE-RED-M") == 4
 
 
+def test_a_closed_location_sells_nothing_and_its_goods_are_elsewhere(merchant: Merchant, act: Act) -> None:
+    moved = {(entry["sku"], entry["quantity"]) for entry in act("close", location="3PL", to="Quarantine")["moved"]}
+    assert ("TPL-01", 15) in moved
+    assert truth(merchant, "TPL-01") == 0
+    act("transfer", sku="TPL-01", source="Quarantine", to="3PL")
+    assert truth(merchant, "TPL-01") == 15
+    with pytest.raises(ValueError, match="itself"):
+        act("close", location="3PL", to="3pl")
+
+
+def test_assembling_a_kit_changes_where_the_units_are_and_not_how_many(merchant: Merchant, act: Act) -> None:
+    kits, cups = truth(merchant, "KIT-PICNIC"), truth(merchant, "CUP-ENAMEL")
+    assert act("assemble", sku="KIT-PICNIC", quantity=2)["quantity"] == 2
+    assert truth(merchant, "KIT-PICNIC") == kits
+    assert truth(merchant, "CUP-ENAMEL") == cups - 2 * 4
+    with pytest.raises(ValueError, match="KIT-BROKEN"):
+        act("assemble", sku="KIT-BROKEN")
+
+
 def test_hold_is_drawn_by_those_it_is_for(merchant: Merchant, act: Act) -> None:
     act("hold", sku="TPL-01", quantity=10)
     assert truth(merchant, "TPL-01") == 5
