@@ -171,6 +171,7 @@ def _default_field_map() -> list[ContactField]:
 class Contacts(_Policy):
     """Which attributes go to which contact field; consent is never written with yes."""
 
+    key: Literal["email", "external_id"] = "email"
     write_opt_out: bool = False
     field_map: list[ContactField] = Field(default_factory=_default_field_map)
 
@@ -187,6 +188,12 @@ class Contacts(_Policy):
                 f"{', '.join(sorted(forbidden))} cannot be mapped: e-mail is the key, opt-in is Emarsys' own"
             )
         return rows
+
+    @validate_model(mode="after")
+    def _keyed(self) -> Self:
+        if self.key == "external_id" and all(row.attribute != "external_id" for row in self.field_map):
+            self.field_map.append(ContactField(attribute="external_id", string_id="cin7_external_id"))
+        return self
 
 
 EventName = Literal[
@@ -320,6 +327,12 @@ class Merchant(_Policy):
                 raise ValueError("emarsys.engagement_cloud.business_area is needed by the Engagement Cloud edition")
             if any(row.type == "choice" for row in self.contacts.field_map):
                 raise ValueError("contacts.field_map: the Engagement Cloud edition does not tell its choices")
+        return self
+
+    @validate_model(mode="after")
+    def _keyed(self) -> Self:
+        if self.contacts.key == "external_id" and self.emarsys.edition != "emarsys":
+            raise ValueError("contacts.key: the Engagement Cloud edition knows contacts by e-mail only")
         return self
 
     @field_validator("events")

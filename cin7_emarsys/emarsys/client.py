@@ -187,10 +187,12 @@ class Emarsys:
             if not any(f'"replyCode":{code}' in error.body.replace(" ", "") for code in exists):
                 raise
 
-    def upsert_contacts(self, rows: Sequence[Mapping[str, object]], connecting: Connecting = None) -> Any:
-        """Emarsys: PUT contact/?create_if_not_exists=1, keyed by e-mail; the body of the answer. Idempotent."""
+    def upsert_contacts(
+        self, rows: Sequence[Mapping[str, object]], connecting: Connecting = None, key_field: str = EMAIL_FIELD
+    ) -> Any:
+        """Emarsys: PUT contact/?create_if_not_exists=1, keyed by e-mail or the field given; the answer. Idempotent."""
         return self._write(
-            "PUT", "contact/", {"key_id": EMAIL_FIELD, "contacts": list(rows)}, connecting, repeatable=True
+            "PUT", "contact/", {"key_id": key_field, "contacts": list(rows)}, connecting, repeatable=True
         )
 
     def verdicts(self, content: object, keys: Iterable[str]) -> answers.Verdicts:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cin7_emarsys.emarsys import payloads
 from cin7_emarsys.emarsys.answers import Verdict
-from cin7_emarsys.emarsys.client import BATCH, Connecting, Emarsys
+from cin7_emarsys.emarsys.client import BATCH, EMAIL_FIELD, Connecting, Emarsys
 from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
 from cin7_emarsys.emarsys.ledger import Intended
 from cin7_emarsys.emarsys.retry import due
@@ -20,7 +20,7 @@ _MAX_BYTES = 7_500_000
 
 
 def deliver_contacts(delivery: Delivery) -> Report:
-    """Contacts whose attributes changed, upserted by e-mail in batches of up to 1,000. Idempotent: unknown goes again."""
+    """Contacts whose attributes changed, upserted by key in batches of up to 1,000. Idempotent: unknown goes again."""
     report, merchant = delivery.report, delivery.settings.merchant
     fingerprint = payloads.field_map_fingerprint(merchant)
     with delivery.open() as emarsys:
@@ -37,11 +37,15 @@ def deliver_contacts(delivery: Delivery) -> Report:
                 fields += [{"id": name, "string_id": name} for name in wanted if name not in known]
             mapper = payloads.ContactMapper(merchant, fields, _choices(emarsys, merchant.contacts.field_map, fields))
 
+            moving = _known_by_external_id(delivery)
+
             def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
-                content = emarsys.upsert_contacts([rows[item.key] for item in items], connecting)
-                found = emarsys.verdicts(content, [item.key for item in items])
+                key_field = mapper.external_id if items[0].key in moving else EMAIL_FIELD
+                by_key = {rows[item.key][key_field]: item.key for item in items}
+                content = emarsys.upsert_contacts([rows[item.key] for item in items], connecting, key_field)
+                found = emarsys.verdicts(content, list(by_key))
                 report.strangers += found.strangers
-                return found.by_key, json.dumps(content).encode()
+                return {by_key[key]: fate for key, fate in found.by_key.items()}, json.dumps(content).encode()
 
             def request(items: Sequence[Intended]) -> bytes:
                 return json.dumps([rows[item.key] for item in items], ensure_ascii=False).encode()
@@ -62,12 +66,24 @@ def deliver_contacts(delivery: Delivery) -> Report:
                         continue
                     rows[row["key"]] = wire
                     items.append(Intended(row["key"], json.dumps(kept, ensure_ascii=False), row["payload_hash"]))
-                for start in range(0, len(items), emarsys.contacts_per_call):
-                    sending.send(items[start : start + emarsys.contacts_per_call])
+                for part in ([i for i in items if i.key in moving], [i for i in items if i.key not in moving]):
+                    for start in range(0, len(part), emarsys.contacts_per_call):
+                        sending.send(part[start : start + emarsys.contacts_per_call])
             report.shortened = mapper.shortened
         finally:
             outbox.unlink(missing_ok=True)
     return report
+
+
+def _known_by_external_id(delivery: Delivery) -> set[str]:
+    """Addresses whose contact Emarsys has from us under its external id: keyed by that, a new address moves it."""
+    contacts = delivery.settings.merchant.contacts
+    if contacts.key == "email":
+        return set()
+    (field,) = (row.string_id for row in contacts.field_map if row.attribute == "external_id")
+    query = (Path(__file__).parent / "queries" / "known_by_external_id.sql").read_text()
+    with delivery.warehouse.read() as connection:
+        return {email for (email,) in connection.execute(query, {"field": field}).fetchall()}
 
 
 def _choices(

@@ -72,8 +72,13 @@ class EngagementCloud(Emarsys):
         events = self._merchant.events
         return {events[name].name: configured for name, configured in self._rules.event_configurations.items()}
 
-    def upsert_contacts(self, rows: Sequence[Mapping[str, object]], connecting: Connecting = None) -> Any:
-        """Emarsys: PATCH contact/v1/contacts({key}={e-mail}) of one contact, or POST where there is none. Idempotent."""
+    def upsert_contacts(
+        self, rows: Sequence[Mapping[str, object]], connecting: Connecting = None, key_field: str = EMAIL_FIELD
+    ) -> Any:
+        """Emarsys: PATCH contact/v1/contacts({key}={e-mail}) of one contact, or POST where there is none. Idempotent.
+
+        The policy refuses another ``key_field`` in this edition.
+        """
         (row,) = rows
         if (changed := self._patch(row, connecting)) is not None:
             return changed

@@ -56,6 +56,8 @@ class ContactMapper:
         self._choices = choices
         self._write_opt_out = merchant.contacts.write_opt_out
         self.shortened = 0
+        #: id of the field that carries the external id; e-mail's where contacts are known by that alone
+        self.external_id = next((id_ for row, id_, _ in self._rows if row.attribute == "external_id"), EMAIL_FIELD)
 
     def row(
         self,

@@ -35,6 +35,7 @@ TABLES: dict[str, dict[str, str]] = {
         "no_category": "VARCHAR",
         "max_shrink": "DOUBLE",
         "include_wholesale": "BOOLEAN",
+        "contact_key": "VARCHAR",
         "history_sales_data": "BOOLEAN",
     },
     "sellable_locations": {"position": "INTEGER", "location": "VARCHAR"},
@@ -119,6 +120,7 @@ def _rows(merchant: Merchant) -> dict[str, Sequence[dict[str, Any]]]:
         "no_category": merchant.catalogue.no_category,
         "max_shrink": merchant.catalogue.max_shrink,
         "include_wholesale": customers.include_wholesale,
+        "contact_key": merchant.contacts.key,
         "history_sales_data": merchant.orders.history_sales_data,
     }
     return {

@@ -191,8 +191,8 @@ def test_contacts_carry_every_attribute_and_clear_what_is_gone() -> None:
     world = shop().sale("s1", Invoices=[invoice("i1", line("A", 1, 12.345))])
     row = world.build().one("mart.contacts")
     attributes = json.loads(row["attributes"])
-    assert set(attributes) == {name.attribute for name in world.merchant.contacts.field_map}
-    assert set(row["derived"]) == set(attributes) - {"first_name", "last_name", "customer_id"}
+    assert set(attributes) == {name.attribute for name in world.merchant.contacts.field_map} | {"external_id"}
+    assert set(row["derived"]) == set(attributes) - {"first_name", "last_name", "customer_id", "external_id"}
     assert (row["first_name"], row["last_name"], row["consent"]) == ("Ana", "Lee Gray", "unknown")
     assert (attributes["ltv"], attributes["order_count"], attributes["last_refund_date"]) == ("12.35", "1", None)
     before = row["payload_hash"]
@@ -200,7 +200,7 @@ def test_contacts_carry_every_attribute_and_clear_what_is_gone() -> None:
 
     world.put("raw.sale_queue", {"sale_id": "s9", "first_scan": True}).build()
     assert set(json.loads(world.one("mart.contacts", "attributes"))) == {
-        "first_name", "last_name", "customer_id", "currency",
+        "first_name", "last_name", "customer_id", "external_id", "currency",
     }  # fmt: skip
 
 

@@ -15,13 +15,21 @@
 -- @column wholesale: Buys wholesale.
 -- @column left_behind: Has nothing of its own any more: it stays at Emarsys with its order attributes at zero.
 -- @column payload_hash: Hash of what Emarsys would get.
-with people as (
+with accounts as (
+    select email, min(customer_id) as customer_id
+    from staging.customers
+    where email is not null and not is_generic
+    group by email
+),
+people as (
     select
         persons.*,
+        case when settings.contact_key = 'external_id' then accounts.customer_id end as external_id,
         nullif(regexp_extract(trim(persons.name), '^(\S+)'), '') as first_name,
         nullif(trim(regexp_replace(trim(persons.name), '^\S+', '')), '') as last_name
     from mart.persons as persons
     cross join policy.settings as settings
+    left join accounts on accounts.email = persons.email
     where persons.email is not null
         and (persons.left_behind or persons.is_contact and persons.joined_into is null)
         and (settings.include_wholesale or not persons.is_wholesale)
@@ -33,6 +41,7 @@ described as (
             'first_name', people.first_name,
             'last_name', people.last_name,
             'customer_id', people.customer_id,
+            'external_id', people.external_id,
             'currency', value.currency
         ) as master,
         json_object(

@@ -1,6 +1,5 @@
 -- grain: one row per person
 -- key: person_id
--- feedback: delivery.delivered
 -- meaning: Everybody who bought something or is a contact of a customer account; an e-mail is one person. Further those whom
 -- Emarsys knows from us and who have nothing of their own any more.
 -- @column person_id: The e-mail, or customer:<id> for an account without any.
@@ -26,7 +25,7 @@ with named as (
     join staging.customers as customers on customers.customer_id = contacts.customer_id
     where contacts.is_valid and not customers.is_generic
     union all
-    select key, key, null, null, 0, null, false from delivery.delivered where flow = 'contacts'
+    select email, email, null, null, 0, null, false from staging.sent_contacts
 ),
 consents as (
     select email,
@@ -57,9 +56,9 @@ merged as (
 select
     merged.* exclude (preference),
     aliases.person_id as joined_into,
-    sent.key is not null and (aliases.alias is not null or merged.preference = 0) as left_behind,
+    sent.email is not null and (aliases.alias is not null or merged.preference = 0) as left_behind,
     coalesce(consents.consent, 'unknown') as consent
 from merged
 left join consents on consents.email = merged.email
 left join staging.written_aliases as aliases on aliases.alias = merged.person_id
-left join delivery.delivered as sent on sent.flow = 'contacts' and sent.key = merged.email
+left join staging.sent_contacts as sent on sent.email = merged.email

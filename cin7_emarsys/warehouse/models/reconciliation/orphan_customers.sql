@@ -22,6 +22,7 @@ accepted as (
     select delivered.key as email, delivered.accepted_at,
         lower(cast(delivered.payload as map(varchar, varchar))[customer_field.string_id]) as customer_id
     from delivery.delivered as delivered
+    semi join staging.sent_contacts as there on there.email = delivered.key
     left join customer_field on true
     where delivered.flow = 'contacts'
 ),
