@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def run(console: Console) -> int:
     with _process("sandbox", "--json", "--limits", "fast", "--cin7-port", "0", "--emarsys-port", "0") as sandbox:
         environment = json.loads(_first_line(sandbox))
         os.environ.update(environment)
-        os.environ["MERCHANT_TOML"] = "merchant.toml"
+        os.environ["MERCHANT_TOML"] = str(shutil.copy("merchant.toml", paths().state))
         settings = load_settings()
         return _acts(console, settings, _Judge(environment))
 
@@ -77,7 +78,9 @@ def _acts(console: Console, settings: Settings, judge: _Judge) -> int:
             judge.ask("EMARSYS", "/_sandbox/contacts", {"email": contact["email"], "fields": {"optin": "1"}})
 
         console.print(Rule("2 · A day at the merchant"))
+        shelves = _shelves(judge)
         day = judge.ask("CIN7", "/_sandbox/merchant", {"do": "day"})
+        day["events"] += _lying_restocks(warehouse, judge, shelves)
         for deed in day["events"]:
             console.print(f"  · {_sentence(deed)}", highlight=False)
         refunded = next(deed["email"] for deed in reversed(day["events"]) if deed["do"] == "refund")
@@ -85,9 +88,8 @@ def _acts(console: Console, settings: Settings, judge: _Judge) -> int:
         console.print(Rule("3 · The second sync"))
         calls = len(_requests(judge, "CIN7"))
         second = _sync(console, "nightly")
-        if (
-            not second.ok or not _sync(console, "stock").ok
-        ):  # what came back into stock is confirmed by another snapshot
+        # what came back into stock is confirmed by another snapshot
+        if not second.ok or not _sync(console, "stock").ok:
             return 1
         _pull(console, judge, address)
         ledger = Ledger(settings.ledger_url)
@@ -96,7 +98,7 @@ def _acts(console: Console, settings: Settings, judge: _Judge) -> int:
 
         console.print(Rule("4 · What happened"))
         _calls(console, settings, _requests(judge, "CIN7"), calls)
-        _lying_stock(console, warehouse, judge)
+        _wrong_mails(console, warehouse, judge, shelves)
         _refund(console, warehouse, refunded)
         _sent_again(console, warehouse, second)
         _at_emarsys(console, judge)
@@ -207,28 +209,62 @@ def _calls(console: Console, settings: Settings, calls: list[dict[str, Any]], fi
     )
 
 
-def _lying_stock(console: Console, warehouse: Warehouse, judge: _Judge) -> None:
-    rows = judge.ask("CIN7", "/_sandbox/ledger?limit=1000000")["rows"]
-    on_hand: dict[str, Decimal] = {}
-    truth: dict[str, Decimal] = {}
-    for row in rows:
-        on_hand[row["sku"]] = on_hand.get(row["sku"], Decimal(0)) + Decimal(str(row["on_hand"]))
-        truth[row["sku"]] = Decimal(str(row["sellable_truth"]))
-    lying = sorted((sku for sku in on_hand if on_hand[sku] > 0 and truth[sku] <= 0), key=lambda sku: -on_hand[sku])
-    if not lying:
-        return
+def _shelves(judge: _Judge) -> dict[str, tuple[Decimal, Decimal]]:
+    """SKU → units on hand anywhere, and units that the merchant would really ship; from its own books."""
+    found: dict[str, tuple[Decimal, Decimal]] = {}
+    for row in judge.ask("CIN7", "/_sandbox/ledger?limit=1000000")["rows"]:
+        units = found.get(row["sku"], (Decimal(0),))[0] + Decimal(str(row["on_hand"]))
+        found[row["sku"]] = (units, Decimal(str(row["sellable_truth"])))
+    return found
+
+
+def _lying_restocks(
+    warehouse: Warehouse, judge: _Judge, shelves: dict[str, tuple[Decimal, Decimal]]
+) -> Iterator[dict[str, Any]]:
+    """Goods come in for three sold-out items, and nothing of it is for sale: quarantine, an open order, wholesale."""
     with warehouse.read() as connection:
-        for sku in lying:
-            facts = explain.explain_sku(connection, sku)
-            if facts["waterfall"] and facts["waterfall"]["on_hand"] > 0 and facts["waterfall"]["ats"] == 0:
-                console.print(views.stock.explanation(facts))
-                break
-    shown = ", ".join(lying[:8]) + (" …" if len(lying) > 8 else "")
+        sold_out = [row["item"] for row in explain.fetch(connection, "demo_sold_out")]
+    empty = [sku for sku in sold_out if shelves.get(sku, (0,))[0] == 0]
+    if len(empty) < 3:
+        raise RuntimeError("the sandbox has no three items that are sold out")
+    inspected, ordered, held = empty[:3]
+
+    def do(why: str, **deed: Any) -> dict[str, Any]:
+        return {"why": why, **judge.ask("CIN7", "/_sandbox/merchant", deed)}
+
+    yield do("goods in, to be inspected", do="receive", sku=inspected, quantity=25, location="Quarantine")
+    yield do("ordered while sold out, not allocated", do="order", sku=ordered, quantity=12, allocate=False)
+    yield do("goods in, all of them for that order", do="receive", sku=ordered, quantity=12)
+    yield do("goods in for wholesale", do="receive", sku=held, quantity=30)
+    yield do("set aside for wholesale, and so written in merchant.toml", do="hold", sku=held, quantity=30)
+    with Path(os.environ["MERCHANT_TOML"]).open("a") as policy:
+        policy.write(
+            f'\n[[availability.holds]]\nname = "Wholesale"\nsku = "{held}"\nunits = 30\nfor_price_tier = "Wholesale"\n'
+            f"from = {datetime.now(UTC):%Y-%m-%d}\n"
+        )
+
+
+def _wrong_mails(
+    console: Console, warehouse: Warehouse, judge: _Judge, before: dict[str, tuple[Decimal, Decimal]]
+) -> None:
+    """What a sync of on hand would have announced, measured on the merchant's own books, and what ours said."""
+    back = {sku: now for sku, now in _shelves(judge).items() if now[0] > 0 and before.get(sku, (0,))[0] <= 0}
+    wrong = sorted(sku for sku, (_, truth) in back.items() if truth < 1)
+    mails = judge.ask("EMARSYS", "/_sandbox/mails?limit=100000")["mails"]
+    announced = {mail["sku"] for mail in mails if mail["kind"] == "back_in_stock"}
+    with warehouse.read() as connection:
+        facts = [explain.explain_sku(connection, sku) for sku in wrong]
+    if facts:
+        console.print(views.stock.explanation(facts[0]))
+    rows = (
+        (fact["sku"], f"{back[fact['sku']][0]:g}", f"{back[fact['sku']][1]:g}", fact["waterfall"]["ats"], fact["why"])
+        for fact in facts
+    )
     console.print(
         Panel(
-            f"{len(lying)} SKUs have stock on hand and nothing to sell. A sync of on hand would recommend all of them, and "
-            f"mail people about each that was sold out before: {shown}",
-            title="What on hand would have said",
+            views.grid(("item", "on hand", "truly for sale", "ours", "held because"), rows, right=("on hand", "ours")),
+            title=f"A sync of on hand would have mailed for {len(wrong)} items it could not sell; "
+            f"ours mailed for {len(announced & set(wrong))} of them",
             title_align="left",
         )
     )

@@ -20,7 +20,7 @@ Enter = Callable[[dict[str, str]], Path]
 
 
 @pytest.mark.parametrize(
-    "command", ["sandbox", "demo", "setup", "serve", "doctor", "sync", "explain", "customer", "ledger"]
+    "command", ["sandbox", "demo", "setup", "serve", "doctor", "sync", "explain", "policy", "customer", "ledger"]
 )
 def test_help_teaches(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"])
