@@ -195,8 +195,8 @@ def as_json(outcome: Outcome) -> dict[str, object]:
 def table(outcomes: list[Outcome]) -> Table:
     shown = Table(title="Back-in-stock and low-stock mails", title_justify="left", header_style="bold")
     columns = (
-        "pushes", "mails", "of these\nlow stock", "wrong", "of these\nlow stock", "overtaken", "needless", "restocks",
-        "never\nannounced", "median\ndelay", "sellable,\nbut hidden",
+        "pushes", "mails", "low\nstock", "wrong", "low\nstock", "over-\ntaken", "need-\nless", "re-\nstocks",
+        "never\ntold", "median\ndelay", "hid-\nden",
     )  # fmt: skip
     for name in columns:
         shown.add_column(name, justify="left" if name == "pushes" else "right", no_wrap=True)
@@ -217,7 +217,7 @@ def table(outcomes: list[Outcome]) -> Table:
 def main() -> None:
     days, policies = _asked(sys.argv[1:])
     as_lines = "--json" in sys.argv
-    console = Console(width=None if sys.stdout.isatty() else 118, highlight=False, stderr=as_lines)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, stderr=as_lines)
     with running_sandbox() as environment:
         month = make(Sandbox(environment), days, seed=1)
     length = "A month" if days == FULL_DAYS else f"{days} days instead of a month of {FULL_DAYS} (--days {FULL_DAYS})"
@@ -239,6 +239,11 @@ def main() -> None:
             for span in last.verdict.never_announced:
                 console.print(f"    never: {span.sku} from {_clock(month, span.start)} to {_clock(month, span.end)}")
     console.print(table(outcomes))
+    console.print(
+        "wrong: nothing to sell at the snapshot behind it. overtaken: sold before the mail. needless: back in stock, and had\n"
+        "not run out. restocks: sellable for two hours after nothing. hidden: share of sellable SKU-hours shown as away.",
+        style="dim",
+    )
     if as_lines:
         print(json.dumps({"rows": [as_json(outcome) for outcome in outcomes]}))
 
