@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -193,7 +194,7 @@ def as_json(outcome: Outcome) -> dict[str, object]:
 
 
 def table(outcomes: list[Outcome]) -> Table:
-    shown = Table(title="Back-in-stock and low-stock mails", title_justify="left", header_style="bold")
+    shown = Table(title="Back-in-stock and low-stock mails", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     columns = (
         "pushes", "mails", "low\nstock", "wrong", "low\nstock", "over-\ntaken", "need-\nless", "re-\nstocks",
         "never\ntold", "median\ndelay", "hid-\nden",
@@ -240,8 +241,9 @@ def main() -> None:
                 console.print(f"    never: {span.sku} from {_clock(month, span.start)} to {_clock(month, span.end)}")
     console.print(table(outcomes))
     console.print(
-        "wrong: nothing to sell at the snapshot behind it. overtaken: sold before the mail. needless: back in stock, and had\n"
-        "not run out. restocks: sellable for two hours after nothing. hidden: share of sellable SKU-hours shown as away.",
+        "wrong: nothing to sell at the snapshot behind it; overtaken: sold before the mail; needless: back in stock, but
+"
+        "had not run out; restocks: sellable for two hours after nothing; hidden: sellable SKU-hours shown as away.",
         style="dim",
     )
     if as_lines:
