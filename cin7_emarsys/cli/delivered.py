@@ -1,9 +1,11 @@
-"""Commands about what was sent to Emarsys, and what a person does about it: ledger, unknowns, dead-letters."""
+"""Commands about what was sent to Emarsys, and what a person does about it: ledger, replay, unknowns,
+dead-letters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, errors, known, settings, warehouse
+from cin7_emarsys.cli.terminal import Json, cannot, console, errors, known, settings, speaking, warehouse
 
 if TYPE_CHECKING:
     from cin7_emarsys.emarsys.ledger import Ledger
@@ -63,23 +65,69 @@ def ledger(
     order: Annotated[str | None, typer.Option(help="Records about this order number.")] = None,
     batch: Annotated[int | None, typer.Option(help="Records of this batch.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Since this time (UTC).")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(help="What Emarsys should have held at this time (UTC) instead.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="At most so many records.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Everything that was sent to Emarsys, record by record, with its fate."""
     from cin7_emarsys.operations.explain import fetch
 
-    asked = {
-        "flow": flow, "outcome": outcome, "sku": sku, "customer": customer, "order": order, "batch": batch,
-        "since": since, "limit": limit,
-    }  # fmt: skip
+    asked = {"flow": flow, "batch": batch, "sku": sku, "customer": customer, "order": order, "limit": limit}
     with known(), warehouse().read() as connection:
-        facts = {
-            "flows": fetch(connection, "ledger_summary"),
-            "publications": fetch(connection, "ledger_publications", limit=5),
-            "records": fetch(connection, "ledger", **asked),
-        }
-    typer.echo(views.as_json(facts)) if as_json else console.print(views.delivered.ledger(facts))
+        if at:
+            facts = {"at": at, **fetch(connection, "ledger_at_summary", at=at)[0]}
+            facts["held"] = fetch(connection, "ledger_at", at=at, **asked)
+        else:
+            facts = {
+                "flows": fetch(connection, "ledger_summary"),
+                "publications": fetch(connection, "ledger_publications", limit=5),
+                "records": fetch(connection, "ledger", outcome=outcome, since=since, **asked),
+            }
+    show = views.delivered.held if at else views.delivered.ledger
+    typer.echo(views.as_json(facts)) if as_json else console.print(show(facts))
+
+
+@app.command()
+def replay(
+    reason: Reason,
+    record: Record = None,
+    batch: Annotated[int | None, typer.Option(help="All accepted records of this batch.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="All accepted since this time (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="And before this time (UTC).")] = None,
+    flow: Annotated[str | None, typer.Option(help="Only of contacts, sales or events.")] = None,
+    verbatim: Annotated[
+        bool,
+        typer.Option("--verbatim/--recomputed", help="Just as it was, now; or as it is by now, with the next run."),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go again, and change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Sends again what Emarsys had accepted. Sales lines add up there and events send mails: what it still has is there
+    twice then."""
+    from cin7_emarsys.emarsys import replay as replaying
+    from cin7_emarsys.emarsys.delivery import Delivery
+    from cin7_emarsys.emarsys.repair import NothingThere, now
+
+    if record is None and batch is None and since is None:
+        raise cannot("name what goes again: --record, --batch or --since")
+    chosen = replaying.Chosen(record=record, batch=batch, since=since, until=until, flow=flow)
+    with opened() as ledger_, speaking():
+        facts = replaying.preview(ledger_, chosen)
+        if not facts["records"]:
+            raise NothingThere("no accepted record answers that; `cin7-emarsys ledger` shows what was sent")
+        done = 0
+        if not dry_run and verbatim:
+            for name in sorted(found["flow"] for found in facts["flows"]):
+                delivery = Delivery(name, settings(), warehouse(), ledger_, None, dry_run=False)
+                if delivery.report.dry_run:
+                    raise cannot("armed is false in merchant.toml: nothing is sent")
+                done += replaying.verbatim(delivery, replace(chosen, flow=name), reason)
+        elif not dry_run:
+            done = replaying.mark(ledger_, chosen, reason, "replay --recomputed", now())
+    facts |= {"replayed": done, "dry_run": dry_run, "verbatim": verbatim}
+    typer.echo(views.as_json(facts)) if as_json else console.print(views.delivered.replayed(facts))
 
 
 @unknowns.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from enum import StrEnum
 from typing import Annotated
 
@@ -37,6 +38,7 @@ def sync(
     from cin7_emarsys.operations import runs
     from cin7_emarsys.operations import sync as syncing
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch under way is finished first
     loaded = settings()
     if release and not reason:
         raise cannot("a release needs a --reason, which is kept")

@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection
 from sqlalchemy import func, select
 
 from cin7_emarsys.emarsys.ledger import Ledger
-from cin7_emarsys.emarsys.tables import batches, dead_letters, publication_items, publications, records
+from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, publication_items, publications, records
 from cin7_emarsys.warehouse.resource import Warehouse
 
 _ITEM_COLUMNS = (
@@ -44,6 +44,9 @@ create table if not exists delivery.dead_letters (
 create table if not exists delivery.delivered (
     flow VARCHAR, key VARCHAR, payload_hash VARCHAR, payload JSON, batch_id BIGINT, accepted_at TIMESTAMP,
     primary key (flow, key)
+);
+create table if not exists operations.audit (
+    entry BIGINT, "at" TIMESTAMP, who VARCHAR, command VARCHAR, reason VARCHAR, details VARCHAR
 );
 create table if not exists delivery.publications (
     version BIGINT, run_id VARCHAR, published_at TIMESTAMP, rows BIGINT, sha256 VARCHAR, url VARCHAR, collected_at TIMESTAMP
@@ -108,6 +111,9 @@ def project(ledger: Ledger, warehouse: Warehouse) -> int:
         ):
             connection.execute(f"delete from delivery.{table}")
             _load(connection, Path(folder), table, (dict(row._mapping) for row in rows))
+        kept = connection.execute("select coalesce(max(entry), 0) from operations.audit").fetchone()
+        entries = source.execute(select(audit).where(audit.c.entry > (kept[0] if kept else 0)))
+        _load(connection, Path(folder), "audit", (dict(row._mapping) for row in entries), "operations")
         _publications(connection, source, Path(folder))
     return len(new)
 
@@ -115,7 +121,10 @@ def project(ledger: Ledger, warehouse: Warehouse) -> int:
 # What was accepted last of each key that these batches touch; an older batch may have changed after a newer one.
 _DELIVERED = """
 insert or replace into delivery.delivered
-select flow, key, payload_hash, payload, batch_id, "at"
+select
+    flow, key,
+    case when resolution is distinct from 'replayed' then payload_hash end, -- to be sent again, whatever it says by now
+    payload, batch_id, "at"
 from delivery.records
 where outcome = 'accepted' and (flow, key) in (
     select (flow, key) from delivery.records
@@ -167,7 +176,7 @@ def _publications(connection: DuckDBPyConnection, source: Any, folder: Path) -> 
             connection.execute(_GO_ON_WITH_HISTORY)
 
 
-def _load(connection: DuckDBPyConnection, folder: Path, table: str, rows: Any) -> None:
+def _load(connection: DuckDBPyConnection, folder: Path, table: str, rows: Any, schema: str = "delivery") -> None:
     """Through a file: binding values one by one is a hundred times slower."""
     file = folder / f"{table}.ndjson"
     with file.open("w") as out:
@@ -177,10 +186,10 @@ def _load(connection: DuckDBPyConnection, folder: Path, table: str, rows: Any) -
             written += 1
     if not written:
         return
-    described = connection.execute(f"describe delivery.{table}").fetchall()
+    described = connection.execute(f"describe {schema}.{table}").fetchall()
     # A payload is text that holds JSON; read as JSON it would become a JSON string.
     columns = ", ".join(f"'{name}': '{'VARCHAR' if kind == 'JSON' else kind}'" for name, kind, *_ in described)
     connection.execute(
-        f"insert into delivery.{table} by name "
+        f"insert into {schema}.{table} by name "
         f"select * from read_json('{file}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=67108864)"
     )

@@ -83,7 +83,7 @@ def resolve(
 
     Kept: who, when, which and why. The batch counts anew, so that the balance holds.
     """
-    moment = at or _now()
+    moment = at or now()
     outcome = "accepted" if how == "accepted" else "retryable"
     chosen = _parked(flow, record, batch)
     with ledger.write() as connection:
@@ -94,7 +94,7 @@ def resolve(
             update(records).where(chosen).values(outcome=outcome, resolution=how, resolved_at=moment, attempt=False)
         )
         recount(connection, sorted({row.batch_id for row in rows}))
-        _note(connection, f"unknowns resolve {how}", reason, [row.record_id for row in rows], moment)
+        note(connection, f"unknowns resolve {how}", reason, [row.record_id for row in rows], moment)
     return len(rows)
 
 
@@ -139,7 +139,7 @@ def settle_letters(
 ) -> int:
     """Closes open dead letters: ``retried`` ones go with the next run, their attempts counted anew; ``dropped`` ones never
     go again as they are. Returns how many. Raises `NothingThere`. Kept: who, when, which and why."""
-    moment = at or _now()
+    moment = at or now()
     chosen = _open_letters(flow, record, code)
     with ledger.write() as connection:
         found = connection.execute(select(dead_letters.c.record_id).where(chosen)).scalars().all()
@@ -147,7 +147,7 @@ def settle_letters(
             raise NothingThere("no open dead letter answers that; `cin7-emarsys dead-letters list` shows them")
         connection.execute(update(dead_letters).where(chosen).values(closed_at=moment, closed_by=how))
         command = "dead-letters retry" if how == "retried" else "dead-letters drop"
-        _note(connection, command, reason, found, moment)
+        note(connection, command, reason, found, moment)
     return len(found)
 
 
@@ -171,7 +171,7 @@ def _open_letters(flow: str | None, record: int | None, code: str | None) -> Col
     return and_(*asked)
 
 
-def _note(connection: Connection, command: str, reason: str, ids: Sequence[int], at: datetime) -> None:
+def note(connection: Connection, command: str, reason: str, ids: Sequence[int], at: datetime) -> None:
     """The audit entry names records, never persons."""
     details = json.dumps({"records": len(ids), "first": list(ids[:100])})
     connection.execute(insert(audit).values(at=at, who=who(), command=command, reason=reason, details=details))
@@ -185,5 +185,5 @@ def _with_payload(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "payload": json.loads(row["payload"])}
 
 
-def _now() -> datetime:
+def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)

@@ -108,3 +108,47 @@ def _what(record: Mapping[str, Any]) -> str:
     if record["flow"] == "events" and "external_id" in payload:
         return f"{payload['external_id']}: {record['key']}"
     return str(record["key"])
+
+
+def held(facts: Mapping[str, Any]) -> RenderableType:
+    """What Emarsys should have held at a moment."""
+    figures = f"{facts['contacts']} contacts, {facts['sales_lines']} sales lines, {facts['events']} events accepted"
+    version = facts["version"] or "none"
+    return Group(
+        Text(f"At {moment(facts['at'])}: {figures}; product file version {version}; {facts['unknown']} in doubt."),
+        Text(),
+        grid(
+            ("since", "flow", "record", "what was accepted", "batch"),
+            ((moment(r["at"]), r["flow"], r["key"], _short(r["payload"]), r["batch_id"]) for r in facts["held"]),
+        ),
+    )
+
+
+def replayed(facts: Mapping[str, Any]) -> RenderableType:
+    """What goes again: a line for each flow, and the first records."""
+    if facts["dry_run"]:
+        end = "Nothing was changed."
+    elif facts["verbatim"]:
+        end = f"{facts['replayed']} records were accepted again."
+    else:
+        end = f"{facts['replayed']} records go with the next run, as they are by then."
+    return Group(
+        grid(
+            ("flow", "records", "batches", "first", "last"),
+            ((f["flow"], f["records"], f["batches"], moment(f["first"]), moment(f["last"])) for f in facts["flows"]),
+            ("records", "batches"),
+        ),
+        Text(),
+        grid(
+            ("record", "batch", "accepted", "what"),
+            ((r["record_id"], r["batch_id"], moment(r["at"]), _what(r)) for r in facts["records"]),
+            ("record", "batch"),
+        ),
+        Text(),
+        Text(end),
+    )
+
+
+def _short(payload: object) -> str:
+    text = str(payload)
+    return text if len(text) <= 60 else f"{text[:59]}…"
