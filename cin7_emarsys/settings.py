@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from dagster import ConfigurableResource
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic import model_validator as validate_model
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -325,11 +324,3 @@ def load_settings() -> Settings:
     if environment is None or merchant is None:
         raise SettingsError(faults)
     return Settings(environment, merchant)
-
-
-class SettingsResource(ConfigurableResource[None]):
-    """The settings as a Dagster resource, read when a run starts, not when the definitions are imported."""
-
-    def load(self) -> Settings:
-        """Raises `SettingsError`."""
-        return load_settings()

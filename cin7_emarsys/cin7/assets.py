@@ -26,7 +26,7 @@ from pydantic import Field
 from cin7_emarsys.cin7 import availability, extract, load, sales, second_look
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.cin7.load import Loaded
-from cin7_emarsys.settings import SettingsResource
+from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.assets import checks_of
 from cin7_emarsys.warehouse.resource import Warehouse

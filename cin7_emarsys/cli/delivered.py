@@ -107,7 +107,6 @@ def replay(
     """Sends again what Emarsys had accepted. Sales lines add up there and events send mails: what it still has is there
     twice then."""
     from cin7_emarsys.emarsys import replay as replaying
-    from cin7_emarsys.emarsys.delivery import Delivery
     from cin7_emarsys.emarsys.repair import NothingThere, now
 
     if record is None and batch is None and since is None:
@@ -119,6 +118,8 @@ def replay(
             raise NothingThere("no accepted record answers that; `cin7-emarsys ledger` shows what was sent")
         done = 0
         if not dry_run and verbatim:
+            from cin7_emarsys.emarsys.delivery import Delivery
+
             for name in sorted(found["flow"] for found in facts["flows"]):
                 delivery = Delivery(name, settings(), warehouse(), ledger_, None, dry_run=False)
                 if delivery.report.dry_run:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import duckdb
 import typer
@@ -20,7 +20,9 @@ from rich.console import Console
 from cin7_emarsys import progress, views
 from cin7_emarsys.merchant import SettingsError
 from cin7_emarsys.settings import Settings, load_settings, paths
-from cin7_emarsys.warehouse.resource import Warehouse
+
+if TYPE_CHECKING:
+    from cin7_emarsys.warehouse.resource import Warehouse
 
 # A terminal says how wide it is; a file or a pipe does not.
 console = Console(width=None if sys.stdout.isatty() else 130)
@@ -39,6 +41,8 @@ def settings() -> Settings:
 
 def warehouse() -> Warehouse:
     """The warehouse, if one has been built; ends the command otherwise."""
+    from cin7_emarsys.warehouse.resource import Warehouse
+
     where = paths().warehouse
     if not where.exists():
         raise cannot(f"there is no warehouse at {where} yet; run `cin7-emarsys sync nightly` first")

@@ -33,7 +33,7 @@ from cin7_emarsys.emarsys.product_items import deliver_catalogue
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.sales import deliver_sales
 from cin7_emarsys.emarsys.setup import prepare
-from cin7_emarsys.settings import SettingsResource
+from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.assets import checks_of
 from cin7_emarsys.warehouse.resource import Warehouse

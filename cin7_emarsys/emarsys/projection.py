@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from duckdb import DuckDBPyConnection
 from sqlalchemy import func, select
 
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, publication_items, publications, records
-from cin7_emarsys.warehouse.resource import Warehouse
+
+if TYPE_CHECKING:
+    from cin7_emarsys.warehouse.resource import Warehouse
 
 _ITEM_COLUMNS = (
     "item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT, "

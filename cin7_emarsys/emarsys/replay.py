@@ -16,18 +16,20 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.client import EMAIL_FIELD, Connecting, Emarsys
-from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.ledger import Intended, Ledger, recount
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import PARKED, NothingThere, note
 from cin7_emarsys.emarsys.sending import Sending
 from cin7_emarsys.emarsys.tables import batches, bodies, records
+
+if TYPE_CHECKING:
+    from cin7_emarsys.emarsys.delivery import Delivery
 
 _EXAMPLES = 20
 

@@ -12,15 +12,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from cin7_emarsys import crash, progress
 from cin7_emarsys.emarsys import answers
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import Connecting, Emarsys
-from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.ledger import Ceiling, Intended
 from cin7_emarsys.emarsys.retry import unbroken
 from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing, RefusedBeforeSend, TransportError
+
+if TYPE_CHECKING:
+    from cin7_emarsys.emarsys.delivery import Delivery
 
 # Refusals of a whole batch that no splitting can cure: the account, not a record, is at fault.
 _ACCOUNT_FAULTS = ("2004", "2013", "2020", "5001", "5004", "5005")

@@ -16,7 +16,8 @@ from typing import Any
 from dagster import DagsterInstance, DagsterRunStatus, InitResourceContext, RunsFilter
 
 from cin7_emarsys import locks
-from cin7_emarsys.settings import Settings, SettingsResource, load_settings
+from cin7_emarsys.settings import Settings, load_settings
+from cin7_emarsys.settings_resource import SettingsResource
 
 HOST_TAG, PID_TAG, STARTED_TAG = "cin7_emarsys/host", "cin7_emarsys/pid", "cin7_emarsys/process_started"
 

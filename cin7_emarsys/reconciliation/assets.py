@@ -21,7 +21,7 @@ from dagster import (
 from pydantic import Field
 
 from cin7_emarsys.reconciliation.read_back import COLUMNS, read_contacts
-from cin7_emarsys.settings import SettingsResource
+from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.assets import checks_of, schema_assets
 from cin7_emarsys.warehouse.resource import Warehouse

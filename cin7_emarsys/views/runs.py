@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cin7_emarsys.operations.sync import SyncOutcome
 from cin7_emarsys.views.text import grid
+
+if TYPE_CHECKING:
+    from cin7_emarsys.operations.sync import SyncOutcome
 
 EXPORT_FIGURES = ("desired", "unchanged", "sent", "accepted", "rejected", "retryable", "unknown")
 

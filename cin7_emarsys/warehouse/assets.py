@@ -30,7 +30,7 @@ from dagster import (
     multi_asset_check,
 )
 
-from cin7_emarsys.settings import SettingsResource
+from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import factory, gates
 from cin7_emarsys.warehouse.factory import Model, build, models
 from cin7_emarsys.warehouse.resource import Warehouse

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from dagster import AssetKey, AssetSelection, materialize
 
-from cin7_emarsys.settings import Settings, SettingsResource
+from cin7_emarsys.settings import Settings
+from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.assets import assets, checks
 from cin7_emarsys.warehouse.resource import Warehouse
