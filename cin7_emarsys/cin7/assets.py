@@ -227,6 +227,12 @@ def unallocated_sales(settings: SettingsResource, warehouse: Warehouse) -> Mater
             1,
             ["raw/sale_headers"],
         ),
+        _spec(
+            "vanished",
+            "Products of which stock rows were gone from one snapshot to the next; a fall of theirs is seen live first.",
+            1,
+            ["raw/sale_headers"],
+        ),
     ],
     op_tags={"dagster/priority": "5"},
 )
@@ -255,6 +261,7 @@ def availability_snapshot(
     )
     yield _beside(warehouse, "snapshots")
     yield _beside(warehouse, "snapshot_untrusted_skus")
+    yield _beside(warehouse, "vanished")
 
 
 @multi_asset(

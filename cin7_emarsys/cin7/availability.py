@@ -29,6 +29,7 @@ _REPEATS = 3
 
 _FIGURES = '"OnHand", "Allocated"'
 _KEYS = load.AVAILABILITY_KEYS
+_SAME_KEY = " and ".join(f'new."{name}" is not distinct from old."{name}"' for name in AvailabilityRow.key_fields)
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,14 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
         )
         if reason is None:
             columns = ", ".join(f'"{name}"' for name in duckdb_columns(AvailabilityRow))
+            connection.execute(_VANISHED, {"at": last.at, "pass": len(folders)})
             connection.execute("delete from raw.availability")
             connection.execute(
                 f"insert into raw.availability select $id, {columns}, $pass from landed "
                 f"where pass = $pass qualify row_number() over (partition by {_KEYS} order by _line desc) = 1",
                 {"id": last.id, "pass": len(folders)},
             )
+            connection.execute(_REAPPEARED)
             connection.execute("delete from raw.rejected where entity = 'availability'")
             load.set_watermark(connection, "availability", last.at, last.id, "full", finished, cin7.calls - before)
         load.keep_rejected(connection, "availability", folders[-1], last.at)
@@ -116,6 +119,23 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
     return Snapshot(last.id, last.records, total, len(extracts), reason, untrusted, last.rejected, cin7.calls - before)
 
 
+# Products of which stock rows are gone since the snapshot before, with the free units they had; until they are back.
+_VANISHED = f"""
+insert into raw.vanished
+select ID, any_value(SKU), $at, sum(OnHand - Allocated)
+from raw.availability as old
+group by ID
+having bool_or(OnHand <> 0 and not exists (
+    from landed as new where new.pass = $pass and {_SAME_KEY}
+))
+on conflict do nothing
+"""
+_REAPPEARED = """
+delete from raw.vanished where exists (
+    select sum(OnHand - Allocated) as free from raw.availability as now where now.ID = vanished.product_id
+    having free >= vanished.free_before
+)
+"""
 _PENDING = """
 select count(*)
 from raw.sale_headers as headers
@@ -148,7 +168,7 @@ def _stage(connection: DuckDBPyConnection, folders: list[Path]) -> None:
 
 def _row_drop(connection: DuckDBPyConnection, rows: int, max_row_drop: float) -> str | None:
     known = connection.execute(
-        "select unique_keys from raw.snapshots where trusted order by taken_at desc limit 1"
+        "select unique_keys from raw.snapshots where trusted or released_reason is not null order by taken_at desc limit 1"
     ).fetchone()
     if known is None or rows >= known[0] * (1 - max_row_drop):
         return None

@@ -49,6 +49,9 @@ create table if not exists raw.snapshots (
 create table if not exists raw.snapshot_untrusted_skus (
     snapshot_id varchar, product_id varchar, sku varchar, reason varchar
 );
+create table if not exists raw.vanished (
+    product_id varchar primary key, sku varchar, since timestamp, free_before decimal(18, 4)
+);
 create table if not exists raw.second_looks (
     product_id varchar primary key, sku varchar, snapshot_id varchar, looked_at timestamp, trouble varchar
 );

@@ -27,7 +27,9 @@ def sync(
     job: Annotated[Job, typer.Argument(help="What to bring up to date.")],
     full: Annotated[bool, typer.Option("--full", help="Read everything anew, not only what changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
-    release: Annotated[str | None, typer.Option(help="Free a hold of the circuit breaker first.")] = None,
+    release: Annotated[
+        str | None, typer.Option(help="Free a hold, or an untrusted snapshot's row drop, first.")
+    ] = None,
     reason: Annotated[str | None, typer.Option(help="Why it is released; kept.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +47,7 @@ def sync(
     try:
         if release and reason:
             freed = syncing.release(loaded, release, reason)
-            console.print(f"released {release}: {freed} items", highlight=False)
+            console.print(f"released {release}: {freed}", highlight=False)
         with progressing(f"sync {job.value}", quiet=as_json):
             outcome = syncing.sync(job.value, full=full, dry_run=dry_run)
     except runs.CannotRun as error:

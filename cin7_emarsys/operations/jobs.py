@@ -30,6 +30,7 @@ _READS: Mapping[str, Sequence[str]] = {
         "raw/availability",
         "raw/snapshots",
         "raw/snapshot_untrusted_skus",
+        "raw/vanished",
         "raw/second_looks",
         "raw/second_look_rows",
     ),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster import AssetCheckSeverity, DagsterEvent, DagsterEventType, DagsterInstance
+from duckdb import DuckDBPyConnection
 
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.operations import runs
@@ -123,31 +124,48 @@ def _gather(outcome: SyncOutcome, event: DagsterEvent) -> None:
         outcome.errors["run"] = event.message or "failed"
 
 
-def release(settings: Settings, hold: str, reason: str) -> int:
-    """Frees a hold of the circuit breaker; the next run believes what is still true. Returns how many items it held.
+def release(settings: Settings, name: str, reason: str) -> str:
+    """Frees a hold of the circuit breaker, or takes the fewer rows of an untrusted snapshot for the new normal.
 
-    Who, when and why are kept in the ledger's audit. Raises `CannotRun` when there is no such hold.
+    The next run believes what is still true. Returns what was released. Who, when and why are kept, also in the ledger's
+    audit. Raises `CannotRun` when there is nothing of that name to release.
     """
-    warehouse = Warehouse(database=str(settings.paths.warehouse))
-    now = datetime.now(UTC).replace(tzinfo=None)
-    with warehouse.write() as connection:
-        held = connection.execute(
-            "select count(*) from mart.held_flips where hold_id = ? and released_at is null and ended_at is null",
-            [hold],
-        ).fetchone()
-        if not held or not held[0]:
-            raise runs.CannotRun(f"there is no open hold {hold}; `cin7-emarsys explain SKU` names the hold of an item")
-        connection.execute(
-            "create table if not exists operations.releases "
-            "(hold_id varchar, released_at timestamp, reason varchar, who varchar)"
-        )
-        connection.execute(
-            "insert into operations.releases values (?, ?, ?, ?)", [hold, now, reason, getpass.getuser()]
+    with Warehouse(database=str(settings.paths.warehouse)).write() as connection:
+        freed = _release_hold(connection, name, reason) or _release_snapshot(connection, name, reason)
+    if freed is None:
+        raise runs.CannotRun(
+            f"there is no open hold and no snapshot {name} with a row drop; `cin7-emarsys explain SKU` names the hold of an "
+            "item, the check on the newest snapshot names the snapshot"
         )
     ledger = Ledger(settings.ledger_url)
-    ledger.write_audit(getpass.getuser(), "sync --release", reason, hold, now)
+    ledger.write_audit(getpass.getuser(), "sync --release", reason, name, datetime.now(UTC).replace(tzinfo=None))
     ledger.close()
-    return int(held[0])
+    return freed
+
+
+def _release_hold(connection: DuckDBPyConnection, hold: str, reason: str) -> str | None:
+    held = connection.execute(
+        "select count(*) from mart.held_flips where hold_id = ? and released_at is null and ended_at is null", [hold]
+    ).fetchone()
+    if not held or not held[0]:
+        return None
+    connection.execute(
+        "create table if not exists operations.releases "
+        "(hold_id varchar, released_at timestamp, reason varchar, who varchar)"
+    )
+    connection.execute(  # the moment by Cin7's clock, as all times of a hold
+        "insert into operations.releases select ?, as_of, ?, ? from staging.tenant", [hold, reason, getpass.getuser()]
+    )
+    return f"{held[0]} items"
+
+
+def _release_snapshot(connection: DuckDBPyConnection, snapshot_id: str, reason: str) -> str | None:
+    released = connection.execute(
+        "update raw.snapshots set released_reason = ? where snapshot_id = ? and not trusted and reason like 'row drop%' "
+        "returning rows",
+        [reason, snapshot_id],
+    ).fetchone()
+    return None if released is None else f"{released[0]} rows are the new normal"
 
 
 def would_send(settings: Settings, run_id: str) -> list[dict[str, Any]]:

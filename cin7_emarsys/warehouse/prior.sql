@@ -9,7 +9,7 @@ create table mart.confirmations (
     product_id VARCHAR, sku VARCHAR, is_active BOOLEAN, is_stock BOOLEAN, is_sold BOOLEAN, is_offered BOOLEAN,
     has_price BOOLEAN, ats BIGINT, snapshot_id VARCHAR, seen_at TIMESTAMP, is_known BOOLEAN, prior_state VARCHAR,
     prior_available BOOLEAN, prior_stock BIGINT, prior_low_stock BIGINT, distrust VARCHAR, confirmed INTEGER,
-    counted_in VARCHAR, location_policy VARCHAR, by_policy BOOLEAN, asks BOOLEAN, reason VARCHAR
+    counted_in VARCHAR, location_policy VARCHAR, by_policy BOOLEAN, vanished BOOLEAN, asks BOOLEAN, reason VARCHAR
 );
 create table mart.held_flips (
     hold_id VARCHAR, kind VARCHAR, product_id VARCHAR, item VARCHAR, was VARCHAR, wanted VARCHAR, reason VARCHAR,

@@ -143,6 +143,7 @@ create table raw.snapshots (
     reason VARCHAR, released_reason VARCHAR
 );
 create table raw.snapshot_untrusted_skus (snapshot_id VARCHAR, product_id VARCHAR, sku VARCHAR, reason VARCHAR);
+create table raw.vanished (product_id VARCHAR, sku VARCHAR, since TIMESTAMP, free_before DECIMAL(18,4));
 create table raw.second_looks (
     product_id VARCHAR, sku VARCHAR, snapshot_id VARCHAR, looked_at TIMESTAMP, trouble VARCHAR
 );

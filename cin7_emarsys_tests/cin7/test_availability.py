@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cin7_emarsys.operations.sync import _release_snapshot
 from cin7_emarsys.transport import TransportError
 from cin7_emarsys_tests.cin7.conftest import Reader
 
@@ -103,6 +104,26 @@ def test_a_row_drop_that_passes_is_forgotten(reader: Reader) -> None:
         assert [reader.snapshot().trusted for _ in range(2)] == [False, False]
         reader.faults()
         assert reader.snapshot().trusted
+
+
+def test_a_released_row_drop_is_the_new_normal_and_what_vanished_is_known(reader: Reader) -> None:
+    reader.snapshot()
+    reader.faults({"name": "incomplete-snapshot", **_PATH, "mode": "total-drop", "share": 0.5})
+    refused = reader.snapshot()
+    assert not refused.trusted
+    assert (reader.landing / "availability" / refused.snapshot_id / "page-0001.ndjson").exists()  # the evidence
+    with reader.warehouse.write() as connection:
+        assert (
+            _release_snapshot(connection, refused.snapshot_id, "stocktake") == f"{refused.rows} rows are the new normal"
+        )
+        assert _release_snapshot(connection, "no-such", "x") is None
+    assert reader.snapshot().trusted
+    vanished = {product_id for (product_id,) in reader.query("select product_id from raw.vanished")}
+    left = {product_id for (product_id,) in reader.query("select distinct ID from raw.availability")}
+    assert vanished - left
+    reader.faults()
+    assert reader.snapshot().trusted
+    assert reader.query("select count(*) from raw.vanished") == [(0,)]
 
 
 def test_a_small_drop_is_business(reader: Reader) -> None:

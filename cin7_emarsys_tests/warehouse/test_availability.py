@@ -7,7 +7,7 @@ from typing import Any, Self
 import pytest
 
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys_tests.warehouse.world import World
+from cin7_emarsys_tests.warehouse.world import World, merchant
 
 
 def at(minute: int) -> str:
@@ -44,6 +44,12 @@ class Shop(World):
             self.count(None, **units)
         return self
 
+    def vanish(self, *skus: str) -> Shop:
+        """The next snapshot lacks rows of these."""
+        rows = ({"product_id": f"p-{sku.lower()}", "sku": sku, "since": at(self.minute)} for sku in skus)
+        self.put("raw.vanished", *rows)
+        return self
+
     def publish(self, table: str = "catalogue_items") -> Shop:
         columns = "item, product_id, available, price, c_stock, c_low_stock, c_stock_state"
         self.clear(f"delivery.{table}")
@@ -66,7 +72,7 @@ def test_first_sight_is_silent_and_unchanged_snapshots_say_nothing() -> None:
 
 
 def test_a_fall_is_taken_at_once_and_a_row_that_vanished_is_none_left() -> None:
-    shop = Shop("A", "B").count(A=9, B=9).publish().count(A=0)
+    shop = Shop("A", "B").count(A=9, B=9).publish().vanish("B").count(A=0)
     assert shop.state("A") == ("out_of_stock", False, 0, None)
     assert shop.state("B") == ("out_of_stock", False, 0, None)
     events = shop.rows(
@@ -180,6 +186,44 @@ def test_what_was_never_counted_in_trust_is_not_listed_yet() -> None:
     assert shop.count(A=5).rows("mart.catalogue", "item", "available") == [("A", True)]
 
 
+def test_rows_that_vanished_are_looked_for_before_the_item_falls() -> None:
+    shop = Shop("A", "B", "C").count(A=9, B=9, C=9).publish().vanish("A", "B", "C")
+    shop.trouble = "HTTP 503"
+    shop.count(B=3, C=8)  # B becomes low; C has lost a row and no state
+    assert shop.state("A") == ("in_stock", True, 9, "rows_vanished: second look failed: HTTP 503")
+    assert shop.state("B") == ("in_stock", True, 9, "rows_vanished: second look failed: HTTP 503")
+    assert shop.state("C") == ("in_stock", True, 8, None)
+    shop.publish()
+    shop.trouble, shop.sold = None, {"B": -2}  # the second look sees two more
+    shop.count(B=3, C=8)
+    assert shop.state("A") == ("out_of_stock", False, 0, None)
+    assert shop.state("B") == ("in_stock", True, 9, "rows_vanished: the second look still sees them")
+
+
+def test_units_that_a_changed_policy_on_locations_brings_are_held_however_few() -> None:
+    shop = Shop("A", "B").count(A=0, B=9).publish()
+    stock = [{"sku": "A", "on_hand": 5, "Location": "Shop"}, {"sku": "B", "on_hand": 9}]
+    shop.snapshot("n15", at(15), stock).build()
+    shop.merchant = merchant(availability={"sellable_locations": ["Main", "Shop"]})
+    shop.snapshot("n30", at(30), stock).build().snapshot("n45", at(45), stock).build()
+    hold = "H20261124T104500"
+    assert shop.state("A")[3].startswith(f"held {hold}: it would come back into stock because the policy")
+    shop.put("operations.releases", {"hold_id": hold, "released_at": at(50), "reason": "new shop", "who": "me"})
+    assert shop.snapshot("n60", at(60), stock).build().state("A") == ("in_stock", True, 5, None)
+
+
+def test_a_hold_outlasts_what_cannot_be_trusted_and_a_release_too() -> None:
+    shop = breaker("A", "B", share=0.1).count(A=0, B=0).publish().rise(A=5, B=5)
+    shop.count({"unallocated_pending": 1}, A=5, B=5)
+    hold = "H20261124T103000"
+    assert shop.rows("mart.held_flips where ended_at is null", "hold_id", "item") == [(hold, "A"), (hold, "B")]
+    shop.put("operations.releases", {"hold_id": hold, "released_at": at(50), "reason": "counted", "who": "me"})
+    shop.trouble = "HTTP 503"
+    assert shop.count(A=5, B=5).state("A")[3] == "second_look_failed: HTTP 503"
+    shop.trouble = None
+    assert shop.count(A=5, B=5).rows("mart.catalogue", "item", "available") == [("A", True), ("B", True)]
+
+
 def test_low_stock_rises_only_above_its_hysteresis() -> None:
     shop = Shop("A")
     seen = [
@@ -277,6 +321,48 @@ def test_items_stay_for_ever_and_a_renamed_one_starts_anew() -> None:
     ]
     assert shop.rows("mart.excluded where flow = 'catalogue'", "rule", "detail") == [("not_sold", "PART")]
     assert shop.rows("mart.availability_events", "sku", "to_state") == [("B", "discontinued")]
+
+
+def test_an_item_that_comes_back_into_sale_rises_like_any_other() -> None:
+    """Re-activated; used by another product; renamed back; marked as sold again; given a price."""
+    shop = Shop("A", "B", "C", "D", "E").count(A=5, B=5, C=5, D=5, E=5).publish()
+    change = shop.connection.execute
+    change("update raw.products set Status = 'Deprecated' where SKU = 'A'")
+    change("delete from raw.products where SKU = 'B'")
+    change("update raw.products set SKU = 'C2' where SKU = 'C'")
+    change("update raw.products set Sellable = false where SKU = 'D'")
+    stock = [{"sku": sku, "on_hand": 5, "ID": f"P-{sku[0]}"} for sku in ("A", "B", "C2", "D", "E", "F")]
+    shop.product("F", PriceTier1=0).snapshot("n15", at(15), stock).build().publish()
+    assert shop.rows("mart.catalogue where available", "item") == ["C2", "E"]
+    change("update raw.products set Status = 'Active', Sellable = true, PriceTier1 = 10")
+    change("update raw.products set SKU = 'C' where SKU = 'C2'")
+    shop.product("B", ID="P-OTHER")
+    stock = [
+        {"sku": sku, "on_hand": 5, "ID": f"P-{name}"}
+        for sku, name in zip("ABCDEF", ("A", "OTHER", *"CDEF"), strict=True)
+    ]
+    shop.trouble = "HTTP 503"  # what has lain in stock all the time has its snapshots, and still is read once more
+    for minute in (30, 45):
+        shop.snapshot(f"n{minute}", at(minute), stock).build()
+        assert shop.rows("mart.catalogue where available", "item") == ["E"]
+    assert set(shop.rows("mart.availability where sku <> 'E'", "reason")) == {"second_look_failed: HTTP 503"}
+    shop.trouble = None
+    shop.snapshot("n60", at(60), stock).build()
+    assert shop.rows("mart.catalogue where available", "item") == ["A", "B", "C", "D", "E", "F"]
+
+
+def test_a_release_of_a_price_is_for_that_price() -> None:
+    shop = Shop("A", "B").count(A=1, B=1).publish()
+    change = shop.connection.execute
+    change("update raw.products set PriceTier1 = 5 where SKU = 'A'")
+    shop.build().put(
+        "operations.releases", {"hold_id": "P20261124T100000", "released_at": at(1), "reason": "sale", "who": "me"}
+    )
+    change("update raw.products set PriceTier1 = 1 where SKU = 'A'")
+    assert shop.now(at(5)).build().rows("mart.catalogue", "item", "price") == [("A", 10), ("B", 10)]
+    change("update raw.products set PriceTier1 = 5 where SKU = 'A'")
+    shop.now(at(6)).build()
+    assert len(shop.rows("mart.held_flips where ended_at is null and released_at is null")) == 1
 
 
 def test_the_row_of_an_item() -> None:

@@ -1,8 +1,8 @@
 -- title: The newest snapshot is not trusted, so availability stays as it was
 -- assets: raw.availability
 -- blocking: true
--- next_step: Run the stock job again; if it stays, compare the row counts in Cin7's availability view.
-select snapshot_id, taken_at, rows, total, reason
+-- next_step: Run the stock job again. What came is kept in the landing folder named in the row; if a drop of rows is real, `sync stock --release SNAPSHOT --reason "..."` makes it the new normal.
+select snapshot_id, taken_at, rows, total, reason, 'availability/' || snapshot_id as landing
 from raw.snapshots
 where taken_at = (select max(taken_at)
 from raw.snapshots) and not trusted

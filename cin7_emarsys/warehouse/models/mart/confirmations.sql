@@ -23,6 +23,7 @@
 -- @column counted_in: The newest snapshot among them.
 -- @column location_policy: Fingerprint of the policy on locations and bins.
 -- @column by_policy: The units come from a change of that policy, not from the warehouse.
+-- @column vanished: Its item would fall, or become low, after stock rows of it vanished: seen live first.
 -- @column asks: The item would become available again: what decides that begins here.
 -- @column reason: Why it may not yet, as far as it is known before the second look; null where nothing bars it.
 with moment as (
@@ -73,6 +74,7 @@ seen as (
         coalesce(before.by_policy, false) as by_policy_before,
         coalesce(before.ats, 0) >= settings.restock_threshold as was_enough,
         before.location_policy is distinct from places.location_policy as policy_changed,
+        vanished.product_id is not null as has_vanished, settings.low_stock_threshold,
         places.location_policy, settings.restock_threshold, settings.confirmations
     from staging.products as products
     cross join policy.settings as settings
@@ -82,11 +84,16 @@ seen as (
     left join mart.ats as ats on ats.product_id = products.product_id and ats.valid_to is null
     left join said on said.item = products.sku
     left join mart.confirmations as before on before.product_id = products.product_id
+    left join raw.vanished as vanished on lower(vanished.product_id) = products.product_id
 ),
 counted as (
     select
         *,
         coalesce(is_offered and is_known and not prior_available and ats > 0 and distrust is null, false) as asks,
+        coalesce(
+            has_vanished and is_offered and prior_available and distrust is null
+            and (ats <= 0 or (prior_low_stock >= low_stock_threshold and ats < low_stock_threshold)), false
+        ) as vanished,
         -- an untrusted SKU, and a snapshot that orders do not go with, neither count nor begin anew
         distrust is null and is_enough and not scan_is_older and not is_pending as counts,
         case
@@ -103,7 +110,7 @@ counted as (
 select
     product_id, sku, is_active, is_stock, is_sold, is_offered, has_price, ats, snapshot_id, seen_at, is_known, prior_state,
     prior_available, prior_stock, prior_low_stock, distrust, cast(confirmed as integer) as confirmed, counted_in,
-    location_policy, by_policy, asks,
+    location_policy, by_policy, vanished, asks,
     case
         when not asks then null
         when ats < restock_threshold then 'below_restock_threshold'

@@ -37,6 +37,8 @@ still as (
     join prior on prior.kind = wanted.kind and prior.item = wanted.item
     left join (select hold_id, max(released_at) as released_at from operations.releases group by hold_id) as releases
         on releases.hold_id = prior.hold_id
+    -- a release is for the change that somebody looked at, not for whatever comes after it
+    where coalesce(prior.released_at, releases.released_at) is null or prior.wanted = wanted.wanted
 ),
 fresh as (
     select wanted.*

@@ -6,8 +6,7 @@
 -- @column snapshot_id: The snapshot that the second look is to bear out.
 select asked.product_id, asked.sku, asked.snapshot_id
 from mart.confirmations as asked
-where asked.asks and asked.reason is null
-    and not exists (
+where asked.vanished or (asked.asks and asked.reason is null and not exists (
         from mart.held_flips as held
         where held.kind = 'rise' and held.item = asked.sku and held.released_at is null and held.ended_at is null
-    )
+    ))

@@ -1,6 +1,7 @@
 -- grain: one row per product whose state is known
 -- key: product_id
--- meaning: The stock state of each product by the newest trusted snapshot. A fall is taken at once. A rise needs enough
+-- meaning: The stock state of each product by the newest trusted snapshot. A fall is taken at once, unless
+-- rows vanished and were not looked for. A rise needs enough
 -- units in several snapshots, must not be held, and is read again before it is believed; until then all stays as it was.
 -- @column product_id: The product.
 -- @column sku: Its SKU.
@@ -24,12 +25,15 @@ with holds as (
 judged as (
     select
         asked.*,
-        asked.distrust is not null as keeps,
+        asked.vanished and (look.product_id is null or look.trouble is not null or look.gained > 0) as is_doubtful,
+        asked.distrust is not null or is_doubtful as keeps,
         case
             when not asked.is_active or not asked.is_stock then null
             when asked.distrust is not null then asked.distrust
             when not asked.is_sold then 'not_sold'
             when not asked.has_price then 'no_price'
+            when is_doubtful and look.gained > 0 then 'rows_vanished: the second look still sees them'
+            when is_doubtful then 'rows_vanished: ' || coalesce('second look failed: ' || look.trouble, 'second look due')
             when not asked.asks then null
             when asked.reason is not null then asked.reason
             when holds.item is not null then 'held ' || holds.hold_id || ': ' || holds.reason

@@ -1,0 +1,7 @@
+-- title: {rows} snapshots were released by a person within a day: their lower number of rows is the new normal
+-- assets: raw.snapshots
+-- severity: warn
+-- next_step: Nothing, if you know why. If not: ask who released it (the reason is kept), and look whether stock is missing.
+select snapshot_id, taken_at, reason, released_reason
+from raw.snapshots
+where released_reason is not null and taken_at > (select max(taken_at) from raw.snapshots) - interval 1 day

@@ -1,0 +1,8 @@
+-- title: {rows} SKUs keep their state, because what Cin7 says of them is not borne out
+-- assets: mart.availability
+-- severity: warn
+-- next_step: The stock job tries again by itself: orders first, then the stock, then a second look. If a reason stays for hours, do what it says: read that order, or compare the SKU's rows in Cin7.
+select sku, state, ats, reason
+from mart.availability
+where reason in ('orders_older_than_snapshot', 'unallocated_orders_not_read', 'second_look_saw_less')
+    or reason like 'second_look_failed%' or reason like 'rows_vanished%'
