@@ -241,8 +241,7 @@ def main() -> None:
                 console.print(f"    never: {span.sku} from {_clock(month, span.start)} to {_clock(month, span.end)}")
     console.print(table(outcomes))
     console.print(
-        "wrong: nothing to sell at the snapshot behind it; overtaken: sold before the mail; needless: back in stock, but
-"
+        "wrong: nothing to sell at the snapshot behind it; overtaken: sold before the mail; needless: back in stock, but\n"
         "had not run out; restocks: sellable for two hours after nothing; hidden: sellable SKU-hours shown as away.",
         style="dim",
     )
