@@ -194,7 +194,13 @@ def as_json(outcome: Outcome) -> dict[str, object]:
 
 
 def table(outcomes: list[Outcome]) -> Table:
-    shown = Table(title="Back-in-stock and low-stock mails", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    shown = Table(
+        title="Back-in-stock and low-stock mails",
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+    )
     columns = (
         "pushes", "mails", "low\nstock", "wrong", "low\nstock", "over-\ntaken", "need-\nless", "re-\nstocks",
         "never\ntold", "median\ndelay", "hid-\nden",
