@@ -71,7 +71,7 @@ def explain_sku(connection: DuckDBPyConnection, sku: str, at: datetime | None = 
         product = None if at else _first(fetch(connection, "explain_listed", sku=sku))
         if product is None:
             raise _not_known(connection, sku, at)
-        product |= dict.fromkeys(("type", "known_since", "stock_rows", "open_orders")) | {
+        product |= dict.fromkeys(("type", "known_since", "stock_rows", "open_orders", "components")) | {
             "is_active": False,
             "is_sellable": False,
         }
@@ -91,6 +91,7 @@ def explain_sku(connection: DuckDBPyConnection, sku: str, at: datetime | None = 
         "collected": _first(fetch(connection, "explain_collected", **item)),
         "rows": product["stock_rows"] or [],
         "orders": product["open_orders"] or [],
+        "components": product["components"] or [],
         "holds": fetch(connection, "explain_holds", **item),
         "changes": changes,
     }
@@ -134,7 +135,8 @@ def _why(facts: Mapping[str, Any]) -> str:
         return "there is none on hand" if not falls["shortfall"] else "Cin7 counts less than nothing on hand"
     taken = [f"{term['charged'].normalize():f} {term['meaning']}" for term in falls["terms"] if term["charged"]]
     part = [f"{falls['fraction'].normalize():f} is less than a whole unit"] if falls["fraction"] else []
-    return f"of {there.normalize():f} on hand none can be promised: {', '.join(taken + part)}"
+    counted = "on hand or to be built" if falls["kit_build"] else "on hand"
+    return f"of {there.normalize():f} {counted} none can be promised: {', '.join(taken + part)}"
 
 
 def _not_known(connection: DuckDBPyConnection, sku: str, at: datetime | None) -> NotKnown:

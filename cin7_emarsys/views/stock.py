@@ -151,6 +151,16 @@ def _evidence(facts: Mapping[str, Any]) -> Iterable[RenderableType]:
             ),
             right=("ordered", "picked"),
         )
+    if facts["components"]:
+        yield Text("\nComponents, free for it", style="bold")
+        yield grid(
+            ("component", "location", "needed for one run", "free", "runs", ""),
+            (
+                (c["sku"], c["location"], c["need"], c["free"], c["allows"], "limits" if c["limits"] else "")
+                for c in facts["components"]
+            ),
+            right=("needed for one run", "free", "runs"),
+        )
     if facts["changes"]:
         yield Text("\nChanges of state, newest first", style="bold")
         yield grid(

@@ -15,7 +15,7 @@ from cin7_emarsys.emarsys.projection import ensure_delivery_tables
 from cin7_emarsys.operations.explain import REASONS, NotKnown, explain_sku
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys_tests.warehouse.test_availability import STOCK
-from cin7_emarsys_tests.warehouse.world import World, line, order
+from cin7_emarsys_tests.warehouse.world import World, line, order, part
 
 POLICY = {"availability": {"sellable_locations": ["Main"], "blocked_bins": ["DAMAGED"]}}
 
@@ -157,6 +157,18 @@ def test_a_renamed_item_leads_to_its_product() -> None:
     assert told.ask("A", "10:10")["waterfall"]["ats"] == 9
     with pytest.raises(NotKnown, match="was called A at"):
         told.ask("A2", "10:10")
+
+
+def test_a_kit_names_the_component_that_limits_it() -> None:
+    told = Told()
+    told.product("CUP").product("RUG").kit("A", part("CUP", 4), part("RUG"))
+    told.count("10:00", {"sku": "CUP", "on_hand": 20}, {"sku": "RUG", "on_hand": 3})
+    facts = told.ask("A")
+    assert [(each["sku"], int(each["allows"]), each["limits"]) for each in facts["components"]] == [
+        ("CUP", 5, False), ("RUG", 3, True),
+    ]  # fmt: skip
+    assert (facts["waterfall"]["kit_build"], facts["why"]) == (3, "3 can be promised now")
+    assert "+ can be built from components" in shown(facts)
 
 
 def test_it_fits_a_hundred_columns(world: Told) -> None:

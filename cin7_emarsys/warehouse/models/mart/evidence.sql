@@ -16,6 +16,7 @@
 -- @column reason: Why the state is not what the figures alone say; null where it is.
 -- @column stock_rows: Rows of the newest trusted snapshot, and what keeps each from being sold.
 -- @column open_orders: Orders that still take units.
+-- @column components: Of a kit: what its own bill needs, how much of that is free where, and what limits it.
 with counted as (
     select product_id,
         list({
@@ -48,12 +49,24 @@ open as (
     from ordered
     left join taken on taken.sale_id = ordered.sale_id and taken.product_id = ordered.product_id
     group by ordered.product_id
+),
+parts as (
+    select kits.kit_id as product_id,
+        list({
+            'sku': components.sku, 'location': kits.location_key, 'need': kits.need, 'free': kits.free,
+            'allows': kits.allows, 'limits': kits.limits
+        } order by kits.location_key, components.sku) as components
+    from mart.kit_components as kits
+    join staging.products as components on components.product_id = kits.component_id
+    where kits.is_direct
+    group by kits.kit_id
 )
 select products.product_id, tenant.as_of, products.sku, products.title, products.type, products.is_active,
     products.is_sellable, states.state, states.available, states.c_stock, states.reason, counted.stock_rows,
-    open.open_orders
+    open.open_orders, parts.components
 from staging.products as products
 cross join staging.tenant as tenant
 left join mart.availability as states on states.product_id = products.product_id and states.sku = products.sku
 left join counted on counted.product_id = products.product_id
 left join open on open.product_id = products.product_id
+left join parts on parts.product_id = products.product_id
