@@ -85,7 +85,7 @@ def test_sales(work: Project, point: str) -> None:
     after_a_failure_of_sales(work, point)
 
 
-@pytest.mark.parametrize(("point", "mode"), zip(DELIVERY, cycle(FAILURES), strict=False))
+@pytest.mark.parametrize(("point", "mode"), [*zip(DELIVERY, cycle(FAILURES), strict=False)])
 def test_sales_when_something_fails(work: Project, monkeypatch: pytest.MonkeyPatch, point: str, mode: str) -> None:
     work.known(ANA)
     work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", "B", 5))
@@ -126,7 +126,7 @@ def test_catalogue(work: Project, point: str) -> None:
     assert found == [(1, None), (2, None)]
 
 
-@pytest.mark.parametrize(("point", "mode"), zip(PUBLICATION, cycle(FAILURES), strict=False))
+@pytest.mark.parametrize(("point", "mode"), [*zip(PUBLICATION, cycle(FAILURES), strict=False)])
 def test_catalogue_when_something_fails(work: Project, monkeypatch: pytest.MonkeyPatch, point: str, mode: str) -> None:
     work.fill("mart.catalogue", product("A"))
     failed(work, monkeypatch, "catalogue", point, mode)
