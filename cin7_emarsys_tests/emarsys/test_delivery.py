@@ -61,6 +61,18 @@ def test_what_may_have_been_applied_is_cleared_as_well(work: Project) -> None:
     assert "cin7_last_refund_date" not in work.account.contacts()[ANA]
 
 
+def test_what_may_have_been_applied_is_undone_when_the_source_goes_back(work: Project) -> None:
+    work.known(ANA)
+    work.contacts(contact(ANA, first_name="Anna"))
+    work.account.fault("reset-after", "contacts", times=6)
+    assert figures(work.run("contacts")) == {"sent": 1, "unknown": 1}
+    work.contacts(contact(ANA))
+    work.account.control("clock", {"advance": 3600})
+    assert figures(work.run("contacts")) == {"sent": 1, "accepted": 1}
+    assert work.account.contacts()[ANA] == {"first_name": "Ana", "email": ANA}
+    assert figures(work.run("contacts")) == {"unchanged": 1}
+
+
 @pytest.mark.parametrize("mode", ["", "case"])
 def test_a_rejected_contact_waits_until_it_changes(work: Project, mode: str) -> None:
     work.prepare()

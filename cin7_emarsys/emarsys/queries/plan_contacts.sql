@@ -9,7 +9,14 @@ changed as (
     select wanted.*, delivered.payload as accepted
     from wanted
     left join delivery.delivered as delivered on delivered.flow = 'contacts' and delivered.key = wanted.key
-    where delivered.payload_hash is distinct from wanted.payload_hash
+    where (
+            delivered.payload_hash is distinct from wanted.payload_hash
+            or exists ( -- sent since and perhaps applied: what was accepted last may no longer be there
+                from delivery.records as later
+                where later.flow = 'contacts' and later.key = wanted.key and later.outcome = 'unknown'
+                    and later.batch_id > delivered.batch_id
+            )
+        )
         and not exists (
             from delivery.dead_letters as dead
             where dead.flow = 'contacts' and dead.key = wanted.key and dead.payload_hash = wanted.payload_hash
