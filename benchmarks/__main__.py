@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-_NOT_BENCHMARKS = {"__init__", "__main__", "report", "judging", "line", "month"}
+_NOT_BENCHMARKS = {"__init__", "__main__", "report", "judging", "line", "month", "trial"}
 NAMES = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in _NOT_BENCHMARKS)
 
 
