@@ -85,7 +85,7 @@ def test_the_waterfall_adds_up_and_never_promises_more_than_is_free(
     )
     evidence += "select product_id, location_key, 'open_unallocated', units from mart.ats_orders"
     pool = "''" if policy["location_mode"] == "pooled" else "location_key"
-    shown: dict[tuple[str, str], Decimal] = {}
+    shown: dict[tuple[object, str], Decimal] = {}
     for product, term, amount in world.connection.execute(
         f"select product_id, term, sum(units) from ({evidence}) group by product_id, term, {pool}"
     ).fetchall():
