@@ -34,7 +34,7 @@ FIGURES = {"on_hand": "OnHand", "available": "Available"}
 _BEFORE_LOOK = frozenset(factory.needed_for("mart.second_look_wanted")) | {
     name for name in factory.models() if name.startswith("staging.")
 }
-_DOCUMENTS = frozenset({"staging.invoice_lines", "staging.credit_note_lines"})
+_DOCUMENTS = frozenset({"staging.document_lines", "staging.credit_notes", "staging.invoices", "staging.sales"})
 
 
 class _Open(Warehouse):
@@ -152,6 +152,8 @@ class Line:
         report = catalogue.publish(
             Delivery("catalogue", self.settings, self.warehouse, self.ledger, "benchmark", dry_run=False)
         )
+        if report.refused:
+            raise RuntimeError(f"the product file was refused: {report.refused[0].title}")
         self.published += report.sent > 0
         return report.sent > 0
 
@@ -191,16 +193,14 @@ class Line:
 
 
 def _needed(model: str, among: set[str]) -> set[str]:
-    """What the model is built from, as far as the job builds it, but not the policy that is to be replaced."""
-    found: set[str] = set()
-    todo = {model}
+    """What the model is built from, as far as the job builds it, without what the plain figure is put in place of."""
+    replaced = {"mart.availability", "mart.confirmations", "mart.held_flips"}
+    found, todo = set[str](), {model}
     while todo:
         name = todo.pop()
         found.add(name)
-        todo |= {
-            read for read in factory.models()[name].depends if read in among and read != "mart.availability"
-        } - found
-    return found - {"mart.held_flips"}
+        todo |= (factory.models()[name].depends & among) - replaced - found
+    return found
 
 
 __all__ = ["FIGURES", "OURS", "Line", "TransportError"]
