@@ -234,6 +234,7 @@ class EngagementCloudAccount(_Policy):
     transactions_path: Text = "salesdata/v1/transactions"
     events_path: Text = "engagementevent/v1/integrations"
     key_field: Text = "primaryEmail"
+    email_property: Text = "primaryEmail"
     quoted_keys: bool = False
     opt_in_field: Text = "optin"
     contact_properties: dict[Text, Text] = {

@@ -15,6 +15,7 @@ in the state folder, so that two shells on a fresh clone find each other; a conf
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -217,6 +218,20 @@ class _Environment(BaseSettings):
         return init_settings, env_settings, dotenv_settings
 
 
+class _CloudEnvironment(_Environment):
+    """An account of the Engagement Cloud edition has no upload of sales data, and fetches no file: nobody knows these."""
+
+    emarsys_merchant_id: str = ""
+    emarsys_sales_token: SecretStr = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe()))
+    feed_user: str = ""
+    feed_password: SecretStr = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe()))
+
+
+class _PolicyFile(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+    merchant_toml: Path = Path("merchant.toml")
+
+
 class Settings:
     """Everything that was set, checked. Immutable by convention; secrets are `SecretStr`."""
 
@@ -311,16 +326,16 @@ def load_settings() -> Settings:
     faults: list[str] = []
     environment: _Environment | None = None
     merchant: Merchant | None = None
+    files = _env_files()
     try:
-        environment = _Environment(_env_file=_env_files())
-        toml = environment.merchant_toml
-    except ValidationError as error:
-        faults += _environment_faults(error)
-        toml = Path(os.environ.get("MERCHANT_TOML") or "merchant.toml")
-    try:
-        merchant = load_merchant(toml)
+        merchant = load_merchant(_PolicyFile(_env_file=files).merchant_toml)
     except SettingsError as error:
         faults += error.faults
+    cloud = merchant is not None and merchant.emarsys.edition == "engagement_cloud"
+    try:
+        environment = (_CloudEnvironment if cloud else _Environment)(_env_file=files)
+    except ValidationError as error:
+        faults = [*_environment_faults(error), *faults]
     if environment is None or merchant is None:
         raise SettingsError(faults)
     return Settings(environment, merchant)

@@ -28,7 +28,7 @@ def contact(row: Mapping[str, object], account: EngagementCloudAccount, *, new: 
             continue
         sent = None if value == "" else value
         if name == EMAIL_FIELD:
-            body[account.key_field] = sent
+            body[account.email_property] = sent
         elif name in account.contact_properties:
             body[account.contact_properties[name]] = sent
         else:
@@ -46,7 +46,7 @@ def contact_row(content: Mapping[str, Any], account: EngagementCloudAccount) -> 
         found |= inside if isinstance(inside, dict) else {}
     found |= {name: content.get(shown) for name, shown in account.contact_properties.items()}
     row = {name: None if value in (None, "") else str(value) for name, value in found.items()}
-    return {**row, EMAIL_FIELD: content.get(account.key_field), OPT_IN_FIELD: row.get(account.opt_in_field)}
+    return {**row, EMAIL_FIELD: content.get(account.email_property), OPT_IN_FIELD: row.get(account.opt_in_field)}
 
 
 def items(rows: Iterable[Mapping[str, Any]], account: EngagementCloudAccount) -> bytes:

@@ -32,6 +32,19 @@ def test_complete_settings_load_and_secrets_do_not_show(in_project: Enter) -> No
     assert "very-secret" not in repr(vars(settings)) + repr(settings.emarsys) + repr(settings.feed)
 
 
+def test_an_account_of_the_other_edition_needs_no_upload_and_no_feed(in_project: Enter) -> None:
+    classic = ("EMARSYS_MERCHANT_ID", "EMARSYS_SALES_TOKEN", "FEED_USER", "FEED_PASSWORD")
+    in_project({name: value for name, value in GOOD.items() if name not in classic})
+    with pytest.raises(SettingsError, match="EMARSYS_SALES_TOKEN is missing"):
+        load_settings()
+    text = 'currency = "AUD"\n[availability]\nsellable_locations = ["Main"]\n[emarsys]\nedition = "engagement_cloud"\n'
+    Path("cloud.toml").write_text(f'{text}engagement_cloud = {{business_area = "AU"}}\n')
+    Path(".env").write_text("MERCHANT_TOML=cloud.toml\n")
+    with pytest.MonkeyPatch.context() as changed:
+        changed.delenv("MERCHANT_TOML")
+        assert load_settings().merchant.emarsys.edition == "engagement_cloud"
+
+
 def test_every_fault_is_named_at_once_with_a_good_value(in_project: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
     in_project({name: value for name, value in GOOD.items() if name not in ("CIN7_ACCOUNT_ID", "FEED_PASSWORD")})
     monkeypatch.setenv("EMARSYS_BASE_URL", "http://api.emarsys.net/api")
