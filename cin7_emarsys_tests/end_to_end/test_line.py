@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
@@ -101,9 +102,22 @@ def test_each_cadence_runs_by_itself_and_changes_nothing(loaded: Place, job: str
     assert {key: figures["sent"] for key, figures in outcome["assets"].items() if figures.get("sent")} == {}
 
 
-def test_explain_customer_and_ledger_answer(loaded: Place) -> None:
-    import json
+def test_a_first_load_and_three_unchanged_snapshots_send_no_mail(loaded: Place) -> None:
+    with loaded.start("serve", "--port", "0", "--json") as feed:
+        try:
+            assert feed.stdout
+            address = json.loads(feed.stdout.readline())["url"]
+            for number in range(4):
+                if number:
+                    assert loaded.sync("stock")["ok"]
+                assert loaded.ask("EMARSYS", "/_sandbox/catalog/pull", {"url": address})["status"] != "rejected"
+                assert loaded.ask("EMARSYS", "/_sandbox/mails")["total"] == 0
+            assert loaded.ask("EMARSYS", "/_sandbox/catalogue?limit=1")["total"] > 100
+        finally:
+            feed.terminate()
 
+
+def test_explain_customer_and_ledger_answer(loaded: Place) -> None:
     facts = json.loads(loaded.run("explain", "honey-500", "--json"))
     falls = facts["waterfall"]
     charged = sum(term["charged"] for term in falls["terms"]) + falls["fraction"]

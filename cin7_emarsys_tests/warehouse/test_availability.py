@@ -7,7 +7,7 @@ from typing import Any, Self
 import pytest
 
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys_tests.warehouse.world import World, merchant
+from cin7_emarsys_tests.warehouse.world import World, merchant, part
 
 
 def at(minute: int) -> str:
@@ -140,6 +140,19 @@ def test_a_rise_waits_for_the_second_look_and_for_what_it_sees() -> None:
     shop.now(at(55)).build()  # another job, later: the look has grown old, and nobody looks again
     shop.connection.execute("update raw.second_looks set trouble = null")
     assert shop.state("B")[3] == "second_look_saw_less"
+
+
+def test_a_kit_rises_when_its_limiting_components_are_seen_again() -> None:
+    shop = Shop("P").kit("K", part("P", 2)).count(P=0).publish()
+    shop.sold = {"P": 1}
+    shop.rise(P=9)
+    assert shop.rows("mart.second_look_wanted", "product_id") == ["p-k", "p-p"]
+    assert shop.state("P")[:2] == ("in_stock", True)
+    assert shop.state("K") == ("out_of_stock", False, 0, "second_look_saw_less")
+    shop.publish().sold = {}
+    assert shop.count(P=9).state("K") == ("low_stock", True, 4, None)
+    shop.publish().vanish("P").trouble = "HTTP 503"
+    assert shop.count().state("K") == ("low_stock", True, 4, "rows_vanished: second look failed: HTTP 503")
 
 
 def test_a_second_look_proves_nothing_for_another_snapshot_or_a_later_hour() -> None:

@@ -47,6 +47,15 @@ places as (
     )) as location_policy
     from policy.settings as settings
 ),
+-- a kit stands on the components that limit it
+vanished as (
+    select lower(product_id) as product_id from raw.vanished
+    union
+    select parts.kit_id
+    from mart.kit_components as parts
+    join raw.vanished as gone on lower(gone.product_id) = parts.component_id
+    where parts.limits
+),
 said as (
     select item, available, c_stock, c_low_stock, c_stock_state from mart.catalogue
     union all
@@ -74,7 +83,7 @@ seen as (
         coalesce(before.by_policy, false) as by_policy_before,
         coalesce(before.ats, 0) >= settings.restock_threshold as was_enough,
         before.location_policy is distinct from places.location_policy as policy_changed,
-        vanished.product_id is not null as has_vanished, settings.low_stock_threshold,
+        products.product_id in (select product_id from vanished) as has_vanished, settings.low_stock_threshold,
         places.location_policy, settings.restock_threshold, settings.confirmations
     from staging.products as products
     cross join policy.settings as settings
@@ -84,7 +93,6 @@ seen as (
     left join mart.ats as ats on ats.product_id = products.product_id and ats.valid_to is null
     left join said on said.item = products.sku
     left join mart.confirmations as before on before.product_id = products.product_id
-    left join raw.vanished as vanished on lower(vanished.product_id) = products.product_id
 ),
 counted as (
     select

@@ -22,10 +22,26 @@ with holds as (
     where kind = 'rise' and released_at is null and ended_at is null
     group by item
 ),
+parts as (
+    select product_id, product_id as part_id from mart.confirmations
+    union
+    select kit_id, component_id from mart.kit_components where limits
+),
+-- a look at a product is a look at each of its parts: units of its own may be fewer, as far as enough is left
+looks as (
+    select
+        parts.product_id, count(look.product_id) = count(*) as is_whole, min(look.trouble) as trouble,
+        coalesce(sum(look.lost) filter (parts.part_id = parts.product_id), 0) as lost,
+        coalesce(sum(look.lost) filter (parts.part_id <> parts.product_id), 0) as lost_by_parts,
+        coalesce(sum(look.gained), 0) as gained
+    from parts
+    left join mart.second_looks as look on look.product_id = parts.part_id
+    group by parts.product_id
+),
 judged as (
     select
         asked.*,
-        asked.vanished and (look.product_id is null or look.trouble is not null or look.gained > 0) as is_doubtful,
+        asked.vanished and (not look.is_whole or look.trouble is not null or look.gained > 0) as is_doubtful,
         asked.distrust is not null or is_doubtful as keeps,
         case
             when not asked.is_active or not asked.is_stock then null
@@ -37,14 +53,14 @@ judged as (
             when not asked.asks then null
             when asked.reason is not null then asked.reason
             when holds.item is not null then 'held ' || holds.hold_id || ': ' || holds.reason
-            when look.product_id is null then 'second_look_due'
+            when not look.is_whole then 'second_look_due'
             when look.trouble is not null then 'second_look_failed: ' || look.trouble
-            when asked.ats - look.lost < settings.restock_threshold then 'second_look_saw_less'
+            when asked.ats - look.lost < settings.restock_threshold or look.lost_by_parts > 0 then 'second_look_saw_less'
         end as why
     from mart.confirmations as asked
     cross join policy.settings as settings
     left join holds on holds.item = asked.sku
-    left join mart.second_looks as look on look.product_id = asked.product_id
+    left join looks as look on look.product_id = asked.product_id
     where asked.distrust is null or asked.is_known
 ),
 decided as (
