@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys_tests.warehouse.test_availability import Shop, at
@@ -195,13 +195,14 @@ class States(RuleBasedStateMachine):
         self.world.connection.close()
 
 
-FEW = settings(max_examples=3, stateful_step_count=7, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=3, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-class TestStates(States.TestCase):
-    settings = FEW
+def test_what_may_never_happen_does_not_and_all_ends_well() -> None:
+    run_state_machine_as_test(States, settings=FEW)
 
 
 @pytest.mark.soak
-class TestStatesForLong(States.TestCase):
-    settings = settings(FEW, max_examples=200, stateful_step_count=25)
+def test_the_same_with_many_more_sequences() -> None:
+    longer = settings(FEW, max_examples=200, stateful_step_count=25)
+    run_state_machine_as_test(States, settings=longer)
