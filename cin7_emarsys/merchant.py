@@ -85,6 +85,7 @@ class Availability(_Policy):
     min_shelf_life_days: Count = 0
     draft_orders_reserve: bool = False
     backorders_are_allocated: bool = True
+    fractional_units: Literal["floor", "zero"] = "floor"
     max_row_drop: Share = 0.2
     restock_threshold: Annotated[int, Field(ge=1)] = 1
     confirmations: Annotated[int, Field(ge=1)] = 2

@@ -23,6 +23,7 @@ from cin7_emarsys.operations import runs
 from cin7_emarsys.operations.sync import instance
 from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.transport import TransportError
+from cin7_emarsys.warehouse import gates
 
 _MIN_FREE_GB = 2
 _MAX_CLOCK_SECONDS = 60
@@ -127,7 +128,11 @@ def _warehouse(settings: Settings) -> Iterator[Line]:
     try:
         with duckdb.connect(str(file), read_only=True) as connection:
             tables = connection.execute("select count(*) from duckdb_tables()").fetchone()
+            unknown = gates.ask(connection, next(c for c in gates.conditions() if c.name == "locations_exist"))
         yield Line("warehouse", "good", f"{tables[0] if tables else 0} tables, {file.stat().st_size / 1e6:,.0f} MB")
+        for row in unknown.sample:
+            found = f"{row['location']!r} is unknown to Cin7; nearest: {row['nearest'] or 'none'}"
+            yield Line("sellable locations", "bad", found, "correct availability.sellable_locations in merchant.toml")
     except duckdb.IOException as error:
         yield Line(
             "warehouse", "watch", str(error).splitlines()[0], "another process works on it; look again when it is done"

@@ -175,6 +175,39 @@ def test_the_most_specific_buffer_counts() -> None:
     assert [waterfall(world, sku)["buffer"] for sku in "ABC"] == [2, 4, 1]
 
 
+def test_fractions_are_dropped_or_by_policy_promise_nothing() -> None:
+    rows = [{"sku": "A", "on_hand": 7.25, "Allocated": 2}, {"sku": "B", "on_hand": 3}]
+    world = stock(*rows, availability={"fractional_units": "zero"}).product("B").build()
+    assert waterfall(world) == {"on_hand": 7.25, "allocated": 2, "charged_fraction": 5.25, "ats": 0}
+    assert waterfall(world, "B") == {"on_hand": 3, "ats": 3}
+
+
+def test_rows_that_are_spelt_or_keyed_oddly() -> None:
+    """A bin within the location; no expiry; odd case and spaces; more allocated without a bin than there is; deprecated."""
+    world = World(availability={"blocked_bins": ["Main: Dock"], "min_shelf_life_days": 9})
+    world.put("raw.locations", {"ID": "L", "Name": "Main"}, {"ID": "M", "Name": "Main: East"})
+    for sku in ("A", "B", " Sp Ace-1 "):
+        world.product(sku)
+    world.product("OLD", Status="DEPRECATED")
+    rows = [
+        {"sku": "A", "on_hand": 4, "Location": "MAIN: A-01"}, {"sku": "A", "on_hand": 2, "Location": " main : dock"},
+        {"sku": "A", "on_hand": 3, "Location": "Main: Dock"}, {"sku": "A", "on_hand": 9, "Location": "Main: East"},
+        {"sku": "B", "on_hand": 5, "Batch": "b1"}, {"sku": "B", "Allocated": 9},
+        {"sku": "sp ace-1", "ID": "p- SP Ace-1 ", "on_hand": 6, "Bin": "A-01"}, {"sku": "OLD", "on_hand": 8},
+    ]  # fmt: skip
+    world.snapshot("n1", T0, rows).build()
+    assert waterfall(world) == {"on_hand": 18, "non_sellable_location": 11, "blocked_bin": 3, "ats": 4}
+    assert waterfall(world, "B") == {"on_hand": 5, "allocated": (5, 9), "oversold": 4, "ats": 0}
+    assert waterfall(world, "Sp Ace-1") == {"on_hand": 6, "ats": 6}
+    assert waterfall(world, "OLD")["ats"] == 8  # counted; its state says that it is not sold any more
+    assert world.one("mart.availability where sku = 'OLD'", "state", "available", "c_stock") == (
+        "discontinued",
+        False,
+        0,
+    )
+    assert ("main", "a-01") in world.rows("staging.snapshot where sku = 'A'", "location_key", "bin_key")
+
+
 def test_a_kit_is_worth_its_own_free_stock_and_rows_join_by_id() -> None:
     world = World().product("KIT", AutoAssembly=True)
     world.snapshot("n1", T0, [{"sku": "kit ", "on_hand": 2, "ID": "p-KIT"}]).build()

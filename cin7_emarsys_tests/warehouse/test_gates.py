@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from cin7_emarsys.warehouse import factory, gates
-from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line, order
+from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line, order, part
 
 
 def good() -> World:
@@ -26,7 +27,8 @@ def bad() -> World:
     world = World(availability=rules)
     for sku in ("A", "B", "C", "D", "E"):
         world.product(sku)
-    world.product("FREE", PriceTier1=0)
+    world.product("FREE", PriceTier1=0).kit("KIT", part("GONE"))
+    world.put("raw.locations", {"ID": "L", "Name": "Main Store", "Bins": [{"ID": "B", "Name": "A-1"}]})
     shared = [{"ID": f"C-S{number}", "Contacts": [{"Email": "agent@x.com", "Default": True}]} for number in range(6)]
     world.put("raw.customers", {"ID": "C-M", "Contacts": [{"Email": "was@x.com", "Default": True}]}, *shared)
     world.snapshot("n1", T0, [{"sku": "A", "on_hand": 5}, {"sku": "E", "on_hand": 2}]).build()
@@ -96,6 +98,23 @@ def test_each_condition_finds_its_rows(condition: gates.Condition, wrong: World)
     assert gate.sample
     assert not any("@" in str(cell) for row in gate.sample for cell in row.values())
     assert "{" not in gate.title + gate.next_step
+
+
+def sample(world: World, name: str) -> list[dict[str, Any]]:
+    (condition,) = (condition for condition in gates.conditions() if condition.name == name)
+    return gates.ask(world.connection, condition).sample
+
+
+def test_checks_of_stock_name_what_is_behind_them(wrong: World) -> None:
+    """The nearest known names of a location, the rows and orders of a SKU promised beyond its stock, the way to a fault."""
+    assert sample(wrong, "locations_exist")[0]["nearest"].split(", ")[0] == "Main Store"
+    short = sample(wrong, "negative_availability")[0]
+    assert (short["sku"], short["missing"]) == ("A", 3)
+    assert "main: 0 on hand, 3 allocated" in short["rows"]
+    assert "SO-s0 (9)" in short["orders"]
+    assert sample(wrong, "kit_faults") == [{"sku": "KIT", "fault": "missing", "path": "KIT → GONE"}]
+    (held,) = sample(wrong, "allocated_is_ordered")
+    assert (held["sku"], held["allocated"], held["in_open_orders"], held["orders"]) == ("A", 3, 9, "SO-s0")
 
 
 def test_flows_are_stopped_by_their_gates(wrong: World) -> None:

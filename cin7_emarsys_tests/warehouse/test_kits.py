@@ -118,6 +118,9 @@ def test_kits_in_kits_share_the_components_below() -> None:
     assert world.rows("mart.bills", "kit_id", "component_id", "kit_level", "is_nested", "is_shared") == [
         ("p-a", "p-cup", 1, False, True), ("p-n", "p-a", 0, True, False), ("p-n", "p-cup", 0, True, True),
     ]  # fmt: skip
+    waiting(world, line("N", 3)).build()
+    # 2 of the 3 take the two A; the third an A of 4 cups; each a cup
+    assert figures(world, "ats") == {"N": 2, "A": 3, "CUP": 13, "RUG": 0, "OIL": 0}
 
 
 @pytest.mark.parametrize("mode", ["pooled", "separate"])

@@ -92,7 +92,7 @@ def test_the_waterfall_adds_up_and_never_promises_more_than_is_free(
         shown[product, term] = shown.get((product, term), Decimal(0)) + max(amount, 0)
     for sku, row in exact(world).items():
         for term in ("non_sellable_location", "blocked_bin", "expired", "allocated", "open_unallocated"):
-            assert shown.get((row["product_id"], term), 0) == row[f"requested_{term}"]
+            assert shown.get((f"p-{sku.lower()}", term), 0) == row[f"requested_{term}"]
         charged = sum((row[f"charged_{term}"] for term in CHARGED), row["charged_fraction"])
         assert row["on_hand"] + row["shortfall"] + row["kit_build"] - charged == row["ats"]
         assert all(0 <= row[f"charged_{term}"] <= row[f"requested_{term}"] for term in CHARGED)

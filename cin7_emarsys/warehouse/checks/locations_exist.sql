@@ -1,7 +1,23 @@
 -- title: {rows} sellable locations of the policy are unknown to Cin7
 -- assets: staging.locations
 -- next_step: Correct the name in merchant.toml; a location renamed in Cin7 must be renamed there too, or its stock counts for nothing.
-select location
+with known as (
+    select location as name, location_key as key from staging.locations
+    union all
+    select locations.location || ': ' || bins.bin || ' (a bin: name its location, and block the other bins)',
+        bins.location_key || ': ' || bins.bin_key
+    from staging.bins as bins
+    join staging.locations as locations on locations.location_key = bins.location_key
+)
+select sellable.location, (
+    select string_agg(name, ', ' order by likeness desc, name)
+    from (
+        select name, jaro_winkler_similarity(key, lower(trim(sellable.location))) as likeness
+        from known
+        order by likeness desc, name
+        limit 3
+    )
+) as nearest
 from policy.sellable_locations as sellable
 where not exists (
     from staging.locations as locations where locations.location_key = lower(trim(sellable.location))

@@ -29,9 +29,24 @@
 -- @column charged_reserved: Of these, what was left to charge.
 -- @column requested_buffer: Units safety buffer.
 -- @column charged_buffer: Of these, what was left to charge.
--- @column charged_fraction: Part of a unit left over; only whole units are promised.
+-- @column charged_fraction: Part of a unit left over; only whole units are promised. By policy all that is left of a product
+-- that is not counted in whole units.
 -- @column oversold: Requested, but no longer there to charge.
 -- @column ats: Whole units that can be promised now.
+-- figure available_skus: count(*) filter (ats > 0)
+-- figure units_on_hand: coalesce(sum(on_hand), 0)
+-- figure units_shortfall: coalesce(sum(shortfall), 0)
+-- figure units_non_sellable_location: coalesce(sum(charged_non_sellable_location), 0)
+-- figure units_blocked_bin: coalesce(sum(charged_blocked_bin), 0)
+-- figure units_expired: coalesce(sum(charged_expired), 0)
+-- figure units_allocated: coalesce(sum(charged_allocated), 0)
+-- figure units_kit_build: coalesce(sum(kit_build), 0)
+-- figure units_open_unallocated: coalesce(sum(charged_open_unallocated), 0)
+-- figure units_reserved: coalesce(sum(charged_reserved), 0)
+-- figure units_buffer: coalesce(sum(charged_buffer), 0)
+-- figure units_fraction: coalesce(sum(charged_fraction), 0)
+-- figure units_oversold: coalesce(sum(oversold), 0)
+-- figure units_ats: coalesce(sum(ats), 0)
 with moment as (
     select snapshot_id, taken_at, tenant.as_of
     from raw.snapshots, staging.tenant as tenant
@@ -58,15 +73,16 @@ stock as (
 ),
 -- What a pool takes in and gives besides stock: orders without allocation, components that kits' orders need, builds.
 moves as (
-    select product_id, pool, cast(sum(ordered) as decimal(18, 4)) as ordered, cast(sum(built) as decimal(18, 4)) as built
+    select product_id, pool, cast(sum(ordered) as decimal(18, 4)) as ordered, cast(sum(built) as decimal(18, 4)) as built,
+        cast(sum(beyond) as decimal(18, 4)) as beyond
     from (
         select product_id, case location_mode when 'separate' then location_key else '' end as pool, units as ordered,
-            0 as built
+            0 as built, 0 as beyond
         from mart.ats_orders, policy.settings
         union all
-        select component_id, pool, order_units, 0 from mart.kit_demand where order_units > 0
+        select component_id, pool, order_units, 0, 0 from mart.kit_demand where order_units > 0
         union all
-        select kit_id, case location_mode when 'separate' then location_key else '' end, 0, units
+        select kit_id, case location_mode when 'separate' then location_key else '' end, 0, units, beyond
         from mart.kit_builds, policy.settings
         where units > 0
     )
@@ -81,7 +97,6 @@ pools as (
         coalesce(stock.blocked, 0) as blocked,
         coalesce(stock.expired, 0) as expired,
         coalesce(stock.allocated, 0) as allocated,
-        coalesce(moves.built, 0) as built,
         coalesce(moves.ordered, 0) as unallocated,
         stock.sku,
         stock.product_id is not null as in_snapshot,
@@ -89,6 +104,10 @@ pools as (
         least(coalesce(stock.blocked, 0), r0 - c1) as c2,
         least(coalesce(stock.expired, 0), r0 - c1 - c2) as c3,
         least(coalesce(stock.allocated, 0), r0 - c1 - c2 - c3) as c4,
+        greatest(
+            coalesce(moves.built, 0),
+            case when moves.beyond > 0 then moves.beyond + greatest(unallocated - (r0 - c1 - c2 - c3 - c4), 0) else 0 end
+        ) as built,
         least(unallocated, r0 - c1 - c2 - c3 - c4 + built) as c5
     from stock
     full join moves on moves.product_id = stock.product_id and moves.pool = stock.pool
@@ -148,8 +167,10 @@ reserved as (
         ), 0) as reserved,
         least(reserved, r5) as c6, r5 - c6 as r6,
         coalesce(greatest(rules.buffer_units, cast(ceil(r6 * rules.buffer_percent * 0.01) as decimal(18, 4))), 0) as buffer,
-        least(buffer, r6) as c7, r6 - c7 as r7
+        least(buffer, r6) as c7, r6 - c7 as r7,
+        case when part > 0 and fractional_units = 'zero' then 0 else floor(r7) end as whole
     from tracked
+    cross join policy.settings
     left join mart.stock_rules as rules on rules.product_id = tracked.product_id
     left join kit_holds on kit_holds.component_id = tracked.product_id
 ),
@@ -191,12 +212,12 @@ select
     cast(c6 as decimal(18, 4)) as charged_reserved,
     cast(buffer as decimal(18, 4)) as requested_buffer,
     cast(c7 as decimal(18, 4)) as charged_buffer,
-    cast(part + r7 - floor(r7) as decimal(18, 4)) as charged_fraction,
+    cast(part + r7 - whole as decimal(18, 4)) as charged_fraction,
     cast(
         non_sellable - c1 + blocked - c2 + expired - c3 + allocated - c4 + unallocated - c5 + reserved - c6
         + buffer - c7 as decimal(18, 4)
     ) as oversold,
-    cast(floor(r7) as bigint) as ats
+    cast(whole as bigint) as ats
 from reserved
 cross join moment
 left join distrust on distrust.snapshot_id = moment.snapshot_id and distrust.product_id = reserved.product_id

@@ -7,7 +7,9 @@
 -- @column location_key: The location.
 -- @column position: Its place in the policy, from 0.
 -- @column runs: Runs of the bill.
--- @column units: Units of the kit.
+-- @column units: Units of the kit, its own orders and holds left out: they come off after it is built.
+-- @column beyond: Units that can be built on top of its own orders; null for a kit whose components are no kits, where it
+-- follows from the units. Below a kit in between, what its own orders take cannot be told from what others take.
 with recursive bills as (from mart.bills),
 kits as (select distinct kit_id, makes, kit_level, is_nested from bills),
 deepest as (select max(kit_level) as level from kits),
@@ -29,8 +31,9 @@ plain as (
 -- the kits of one level ask their components; when all have, it is seen whether the components suffice.
 nested as (
     select trees.kit_id, places.location_key, places.position, trees.product_id, kits.makes, kits.kit_level,
-        coalesce(own.free, others.free, 0) as free
+        is_beyond, coalesce(case when not is_beyond then own.free end, others.free, 0) as free
     from trees
+    cross join (values (false), (true)) as counted (is_beyond)
     cross join (select distinct location_key, position from mart.component_stock) as places
     left join kits on kits.kit_id = trees.product_id
     left join mart.component_stock as own on own.component_id = trees.product_id and own.kit_id = trees.kit_id
@@ -44,7 +47,7 @@ tried as (
     from nested
     union all
     select turned.kit_id, turned.location_key, turned.position, turned.product_id, turned.makes, turned.kit_level,
-        turned.free,
+        turned.is_beyond, turned.free,
         case when is_last then 0 else turn + 1 end,
         case when is_last and suffices then low + step else low end as low,
         case when is_last then step // 2 else step end as step,
@@ -58,11 +61,11 @@ tried as (
         select tried.*, coalesce(taken.units, 0) as asked,
             tried.turn > deepest.level as is_last,
             bool_and(tried.makes is not null or tried.units <= tried.free)
-                over (partition by tried.kit_id, tried.location_key) as suffices
+                over (partition by tried.kit_id, tried.location_key, tried.is_beyond) as suffices
         from tried
         cross join deepest
         left join (
-            select above.kit_id, above.location_key, bills.component_id,
+            select above.kit_id, above.location_key, above.is_beyond, bills.component_id,
                 sum(cast((cast(greatest(above.units - above.free, 0) * 10000 as hugeint)
                     + cast(above.makes * 10000 as hugeint) - 1) // cast(above.makes * 10000 as hugeint)
                     as decimal(20, 0)) * bills.need) as units
@@ -71,16 +74,20 @@ tried as (
             where above.kit_level = above.turn
             group by all
         ) as taken on taken.kit_id = tried.kit_id and taken.location_key = tried.location_key
-            and taken.component_id = tried.product_id
+            and taken.is_beyond = tried.is_beyond and taken.component_id = tried.product_id
         where tried.step > 0
     ) as turned
 ),
 builds as (
-    from plain
+    select kit_id, location_key, position, runs, cast(null as hugeint) as runs_beyond from plain
     union all
-    select kit_id, location_key, position, low from tried where step = 0 and product_id = kit_id
+    select kit_id, location_key, position, max(low) filter (not is_beyond), max(low) filter (is_beyond)
+    from tried
+    where step = 0 and product_id = kit_id
+    group by all
 )
 select builds.kit_id, builds.location_key, builds.position, cast(builds.runs as bigint) as runs,
-    cast(builds.runs * kits.makes as decimal(18, 4)) as units
+    cast(builds.runs * kits.makes as decimal(18, 4)) as units,
+    cast(builds.runs_beyond * kits.makes as decimal(18, 4)) as beyond
 from builds
 join kits on kits.kit_id = builds.kit_id

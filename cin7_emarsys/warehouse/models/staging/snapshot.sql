@@ -22,8 +22,20 @@ with newest as (
     limit 1
 ),
 places as (
-    select Location, Bin, lower(trim(Location)) as location_key, lower(trim(Bin)) as bin_key
-    from (select distinct Location, Bin from raw.availability)
+    select Location, Bin,
+        coalesce(within, lower(trim(Location))) as location_key,
+        coalesce(lower(trim(Bin)), trim(substr(lower(Location), length(within) + 3))) as bin_key
+    from (
+        -- a bin can be named within the location, as "Location: Bin"
+        select named.Location, named.Bin, case
+            when lower(trim(named.Location)) not in (select location_key from staging.locations) then (
+                select max_by(location_key, length(location_key))
+                from staging.locations
+                where starts_with(lower(named.Location), location_key || ': ')
+            )
+        end as within
+        from (select distinct Location, Bin from raw.availability) as named
+    )
 ),
 barred as (
     select places.*,

@@ -1,0 +1,7 @@
+-- title: {rows} bills of materials are wrong, so their kits cannot be built
+-- assets: mart.kit_faults
+-- severity: warn
+-- next_step: Correct the bill in Cin7 along the path (a kit that needs itself, a component that is gone, deprecated or without a quantity); until then only assembled kits are promised.
+select sku, fault, path
+from mart.kit_faults
+order by sku, path
