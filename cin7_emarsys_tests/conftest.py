@@ -11,8 +11,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 PROJECT = Path(__file__).parent.parent
+# `make soak` runs under this profile; the laws of the suite take their share of its examples.
+settings.register_profile("soak", max_examples=2000)
+
+
+def law(examples: int) -> settings:
+    """Settings of a law: so many examples, and as much more in `make soak` as its profile has more than the default."""
+    return settings(
+        max_examples=max(1, examples * settings().max_examples // 100),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 NewSandbox = Callable[..., dict[str, str]]
 
 

@@ -37,6 +37,7 @@ REASONS: Mapping[str, str] = {
     "second_look_due": "there are units again; they are read once more before it is believed",
     "second_look_failed": "there are units again, but they could not be read once more",
     "second_look_saw_less": "there were units again, but fewer when they were read once more",
+    "rows_vanished": "its stock rows are gone from the count; it stays as it was until they are looked for",
     "not_sold": "it is not marked as sold in Cin7",
     "no_price": "Cin7 has no price for it",
     "renamed": "Cin7 calls the product something else now; the old item stays, not available",

@@ -10,7 +10,7 @@ import getpass
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,16 +68,17 @@ def instance() -> Iterator[DagsterInstance]:
         yield opened
 
 
-def sync(job: str, *, full: bool = False, dry_run: bool = False) -> SyncOutcome:
+def sync(job: str, *, full: bool = False, dry_run: bool = False, on: DagsterInstance | None = None) -> SyncOutcome:
     """Runs one job to its end in this process. The run shows in the UI like any other.
 
-    ``full`` reads everything anew; ``dry_run`` works out what would be sent and sends nothing.
+    ``full`` reads everything anew; ``dry_run`` works out what would be sent and sends nothing. ``on`` is an instance that
+    the caller has opened, and closes; the project's own otherwise.
     """
     from cin7_emarsys.definitions import defs
     from cin7_emarsys.operations.jobs import run_config
 
     definition = defs.resolve_job_def(job)
-    with instance() as opened:
+    with nullcontext(on) if on else instance() as opened:
         runs.heal_dead_runs(opened)
         result = definition.execute_in_process(
             instance=opened,

@@ -48,13 +48,8 @@ class Reader:
 
     def business(self, table: str) -> list[tuple[Any, ...]]:
         """The vendor's columns of a table, without the bookkeeping."""
-        columns = self.query(
-            "select column_name from information_schema.columns where table_schema = 'raw' and table_name = ? "
-            "and column_name not like '\\_%' escape '\\' and column_name <> 'snapshot_id' order by ordinal_position",
-            table,
-        )
-        listed = ", ".join(f'"{name}"' for (name,) in columns)
-        return self.query(f"select {listed} from raw.{table} order by all")
+        ours = "name like '\\_%' escape '\\' or name = 'snapshot_id'"
+        return self.query(f"select columns(name -> not ({ours})) from raw.{table} order by all")
 
     def watermark(self, entity: str) -> Any:
         found = self.query("select watermark from raw.watermarks where entity = ?", entity)

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from duckdb import DuckDBPyConnection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cin7_emarsys.cin7 import load
 from cin7_emarsys.cin7.landing import Extract, sweep
 from cin7_emarsys.cin7.load import Loaded
 from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys_tests.conftest import law
 
 T0 = datetime(2026, 9, 1, 8)
 
@@ -246,7 +247,7 @@ def test_nested_records_arrive_typed(room: Room) -> None:
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12, deadline=None)
+@law(8)
 @given(
     rows=st.lists(
         st.fixed_dictionaries(

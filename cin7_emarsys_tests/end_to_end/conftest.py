@@ -1,4 +1,4 @@
-"""A project of its own folder, driven by the real commands in real processes, against a sandbox of its own."""
+"""A project in a folder of its own, driven by its commands and jobs, against a sandbox in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from urllib.request import Request, urlopen
 
 import duckdb
 import pytest
+from dagster import DagsterInstance
+from typer.testing import CliRunner
 
+from cin7_emarsys.cli import app
+from cin7_emarsys.operations import sync as syncing
 from cin7_emarsys_tests.conftest import PROJECT, running_sandbox
 
 
@@ -27,32 +32,77 @@ class Place:
     environment: dict[str, str]
     logged: str = ""
 
-    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    def _own(self) -> dict[str, str]:
+        """The environment of this place: nothing of what the tests run under."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(("CIN7_", "EMARSYS_", "FEED_"))}
         for name in ("WAREHOUSE", "LEDGER", "MERCHANT_TOML", "DAGSTER_HOME"):
             own.pop(name, None)
+        return {**own, **self.environment}
+
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+        """A command in a process of its own."""
         return subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "cin7_emarsys.cli", *arguments],
             cwd=self.folder,
-            env={**own, **self.environment, **more},
+            env={**self._own(), **more},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments: str, code: int | None = 0, **more: str) -> str:
-        """Output of a command; its exit code must be ``code`` (None: any)."""
-        with self.start(*arguments, **more) as process:
-            output, errors = process.communicate(timeout=300)
-        assert code is None or process.returncode == code, (
-            f"{arguments} ended with {process.returncode}:\n{output}\n{errors}"
-        )
-        self.logged = errors
-        return output
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """This process stands in the folder, and has its environment."""
+        with pytest.MonkeyPatch.context() as patch:
+            own = self._own()
+            for name in set(os.environ) - set(own):
+                patch.delenv(name)
+            for name, value in own.items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            yield
 
-    def sync(self, job: str = "nightly", *options: str, code: int | None = 0) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.run("sync", job, "--json", *options, code=code))
-        return found
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Output of a command, run in this process; its exit code must be ``code``."""
+        with self.entered():
+            done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == code, f"{arguments} ended with {done.exit_code}:\n{done.output}"
+        return done.stdout
+
+    def sync(self, job: str, *, dry_run: bool = False, code: int | None = 0) -> dict[str, Any]:
+        """What `sync JOB --json` prints, of a job run in this process (``code`` as in `run`, None: any).
+
+        Its history is kept in memory: writing it to disk costs as much as the job, and `scheduled` tests that.
+        """
+        with self.entered(), DagsterInstance.ephemeral() as history:
+            outcome = syncing.sync(job, dry_run=dry_run, on=history)
+        assert code is None or outcome.ok == (code == 0), (outcome.errors, outcome.failed_checks)
+        return vars(outcome) | {"checks": [vars(check) for check in outcome.checks]}
+
+    def scheduled(self, job: str) -> None:
+        """A job as the daemon runs it: on the project's instance, with all its logs; these are kept in `logged`."""
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "dagster",
+                "job",
+                "execute",
+                "-m",
+                "cin7_emarsys.definitions",
+                "-j",
+                job,
+            ],
+            cwd=self.folder,
+            env={**self._own(), "DAGSTER_HOME": str(self.folder)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        self.logged = done.stdout + done.stderr
+        assert done.returncode == 0, self.logged
 
     def ask(self, vendor: str, path: str, body: object = None, method: str | None = None) -> Any:
         address = self.environment[f"{vendor}_BASE_URL"].split("/", 3)
@@ -97,7 +147,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A place after an undisturbed nightly sync; nothing happens at its merchant."""
     with running_sandbox() as environment:
         made = make_place(tmp_path_factory.mktemp("loaded") / "project", environment)
-        made.sync("nightly")
+        made.scheduled("nightly")
         yield made
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cin7_emarsys.sandbox.cin7.paging import Pager
@@ -21,6 +21,7 @@ from cin7_emarsys.sandbox.merchant.actions import Actions
 from cin7_emarsys.sandbox.merchant.documents import units
 from cin7_emarsys.sandbox.merchant.places import pickable
 from cin7_emarsys.sandbox.merchant.world import Merchant
+from cin7_emarsys_tests.conftest import law
 
 SKUS = ("TEE-RED-S", "TPL-01", "HONEY-500", "FABRIC-M", "KIT-PICNIC", "CUP-ENAMEL", "KIT-PICNIC-DUO", "OVERSOLD-01")
 BASE = pickle.dumps(Merchant(Clock(), seed=3))
@@ -80,7 +81,7 @@ def served(merchant: Merchant) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
     return on_hand, allocated
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@law(15)
 @given(st.lists(actions, max_size=14))
 def test_books_agree_and_nothing_is_promised_that_cannot_be_picked(sequence: list[dict[str, Any]]) -> None:
     merchant = after(sequence)
@@ -113,7 +114,7 @@ def test_books_agree_and_nothing_is_promised_that_cannot_be_picked(sequence: lis
             assert truth == 0
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@law(15)
 @given(st.lists(actions, max_size=10), st.sampled_from(["TEE-RED-S", "TPL-01", "HONEY-500", "FABRIC-M", "OVERSOLD-01"]))
 def test_truth_can_really_be_shipped_and_one_more_cannot(sequence: list[dict[str, Any]], code: str) -> None:
     """Serve everybody who was promised something, then sell exactly the truth: the shelves must yield it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cin7_emarsys.warehouse import factory
+from cin7_emarsys_tests.conftest import law
 from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line, order
 
-FEW = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = law(6)
 
 
 def upstream(*names: str) -> set[str]:
@@ -164,7 +165,7 @@ def test_value_is_lines_less_refunds_in_any_order_of_arrival(bought: list[Any], 
     assert found[0] == found[1]
 
 
-@settings(FEW, max_examples=4)
+@law(4)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=6), sales)
 def test_joining_and_parting_people_conserves_the_total(pairs: list[tuple[int, int]], bought: list[Any]) -> None:
     """Whoever is joined with whom, directly or through others: every document counts once, for somebody."""

@@ -85,9 +85,21 @@ def test_an_alias_may_lead_to_an_alias_or_to_an_account(two: World) -> None:
     bought(two, "s4", None, "c4", 80)
     two.put("operations.aliases", alias("old@x.com", "new@x.com"), alias("new@x.com", "customer:c4")).build(*PEOPLE)
     assert values(two) == {"old@x.com": 0, "new@x.com": 0, "customer:c4": 110, "else@x.com": 40}
+    assert two.rows("staging.written_aliases", "alias", "written", "person_id") == [
+        ("new@x.com", "customer:c4", "customer:c4"),
+        ("old@x.com", "new@x.com", "customer:c4"),
+    ]
     assert two.rows("mart.sales_lines", "document_id", "email") == [
         ("s3", "else@x.com")
     ]  # nobody to send the others to
+
+
+def test_a_contact_that_moved_by_its_external_id_is_at_its_newer_address_only() -> None:
+    world = World(contacts={"key": "external_id"}).product("A")
+    later = accepted("new@x.com", cin7_external_id="c1") | {"accepted_at": "2099-01-01"}
+    world.put("delivery.delivered", accepted("old@x.com", cin7_external_id="c1"), later, accepted("bare@x.com"))
+    world.build("staging.sent_contacts")
+    assert world.rows("staging.sent_contacts", "email", "external_id") == [("bare@x.com", None), ("new@x.com", "c1")]
 
 
 def test_what_was_sent_stays_and_corrections_find_it(two: World) -> None:
