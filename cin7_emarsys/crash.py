@@ -1,7 +1,7 @@
 """Numbered points at which a trial may have this process die or fail: the places between two commits where that hurts most.
 
 What belongs here: the list of points, the ways to fail, and failing. Nothing happens unless `CRASH_AT` names a point
-(``settings.py`` arms it): ``point``, or ``point:mode`` with one of `MODES`.
+(``settings.py`` arms it): ``point[@nth][:mode]`` – the nth time it is passed (the first); mode is one of `MODES`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ POINTS: Mapping[str, str] = {
 MODES = ("kill", "exception", "disk-full")
 
 _armed: tuple[str, str] | None = None
+_to_pass = 0  # so many times the armed point is still passed unharmed
 
 
 class Crashed(Exception):
@@ -39,22 +40,30 @@ class Crashed(Exception):
 
 def arm(spec: str | None) -> None:
     """Arms one point of this process, or none. Raises `ValueError` that lists what there is."""
-    global _armed
-    name, _, mode = (spec or "").partition(":")
-    mode = mode or "kill"
-    if name and (name not in POINTS or mode not in MODES):
-        raise ValueError(f"must be one of {', '.join(POINTS)}, with :{', :'.join(MODES)} behind it or nothing")
+    global _armed, _to_pass
+    place, _, mode = (spec or "").partition(":")
+    name, _, nth = place.partition("@")
+    mode, nth = mode or "kill", nth or "1"
+    if name and (name not in POINTS or mode not in MODES or not nth.isdecimal() or nth == "0"):
+        raise ValueError(
+            f"must be one of {', '.join(POINTS)}, with @2, @3 ... or :{', :'.join(MODES)} behind it or nothing"
+        )
+    _to_pass = int(nth) - 1
     _armed = (name, mode) if name else None
 
 
 def armed(name: str) -> bool:
-    """Whether this point would fail."""
+    """Whether this point would fail, now or at a later passing."""
     return _armed is not None and _armed[0] == name
 
 
 def point(name: str) -> None:
     """Fails here, in the armed mode, when this point is the armed one: kill -9, an exception, or a full disk."""
+    global _to_pass
     if _armed is None or _armed[0] != name:
+        return
+    if _to_pass:
+        _to_pass -= 1
         return
     mode = _armed[1]
     if mode == "kill":

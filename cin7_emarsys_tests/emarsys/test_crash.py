@@ -44,7 +44,7 @@ def test_every_point_is_tried() -> None:
 
 
 def test_a_point_that_does_not_exist_is_named(work: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    for wrong in ("nowhere", "closed:softly"):
+    for wrong in ("nowhere", "closed:softly", "closed@0"):
         monkeypatch.setenv("CRASH_AT", wrong)
         with pytest.raises(SettingsError, match=r"CRASH_AT must be one of page_landed, .*:disk-full"):
             work.reload()

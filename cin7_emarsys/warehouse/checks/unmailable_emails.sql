@@ -2,12 +2,11 @@
 -- assets: staging.contacts
 -- severity: warn
 -- next_step: Correct the address in Cin7 (one address in each field); until then the person is known by the customer account alone.
-select 'contact' as what, contacts.customer_id, customers.name as customer, contacts.contact_no, null as order_number
-from staging.contacts as contacts
-left join staging.customers as customers on customers.customer_id = contacts.customer_id
-where not contacts.is_valid
+select 'contact' as what, customer_id, contact_no, null as order_number
+from staging.contacts
+where not is_valid
 union all
-select 'sale', sales.customer_id, sales.customer_name, null, sales.order_number
+select 'sale', sales.customer_id, null, sales.order_number
 from staging.sales as sales
 join raw.sales as details on details.ID = sales.sale_id
 where sales.email is null and trim(details.Email) <> ''
