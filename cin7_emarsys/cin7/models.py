@@ -1,7 +1,7 @@
 """Cin7 Core's records as we accept them, and the DuckDB types that follow from them.
 
 What belongs here: field names exactly as Cin7's, their types, what makes a record unusable. What does not: our own names
-(``warehouse/models/staging``), reading pages (``client.py``).
+(``warehouse/models/staging``), how a value is written (``fields.py``), reading pages (``client.py``).
 
 Lenient where Cin7 is loose (null, "" and missing are one; dates in several shapes; ids in any letter case; a few fields
 with two spellings), strict where a wrong value would do harm: a missing key, a wrong type, an impossible date, an absurd
@@ -10,122 +10,32 @@ number, an unknown value of a status that decides something.
 
 from __future__ import annotations
 
-import re
 import types
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-_ABSURD = Decimal(10) ** 12
-_FRACTION = re.compile(r"(\.\d{6})\d+")
-
-
-def _blank(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _text(value: object) -> object:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value.strip() or None
-    if isinstance(value, bool):
-        raise ValueError("should be text")
-    return str(value) if isinstance(value, int | float | Decimal) else value
-
-
-def _guid(value: object) -> object:
-    text = _text(value)
-    return text.lower() if isinstance(text, str) else text
-
-
-def _decimal(value: object) -> object:
-    if type(value) is int and -1_000_000 < value < 1_000_000:  # by far the most frequent
-        return Decimal(value)
-    value = _blank(value)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise ValueError("should be a number")
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        raise ValueError("should be a number") from None
-    if not number.is_finite() or abs(number) > _ABSURD:
-        raise ValueError("is an absurd number")
-    return number
-
-
-def _boolean(value: object) -> object:
-    value = _blank(value)
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower(), value)
-    return value
-
-
-def _moment(value: object) -> object:
-    value = _blank(value)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise ValueError("should be a date")
-    try:
-        moment = datetime.fromisoformat(_FRACTION.sub(r"\1", value.strip()).replace("Z", "+00:00"))
-    except ValueError:
-        raise ValueError("is not a date") from None
-    if moment.year == 1:  # the framework's "no date"
-        return None
-    if not 1990 <= moment.year <= 2100:
-        raise ValueError("is an impossible date")
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-
-
-def _day(value: object) -> object:
-    moment = _moment(value)
-    return moment.date() if isinstance(moment, datetime) else moment
-
-
-Text = Annotated[str | None, BeforeValidator(_text)]
-Key = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
-Guid = Annotated[str, BeforeValidator(_guid), Field(min_length=1)]
-GuidRef = Annotated[str | None, BeforeValidator(_guid)]
-Number = Annotated[Decimal | None, BeforeValidator(_decimal)]
-Rate = Annotated[Decimal | None, BeforeValidator(_decimal), "DECIMAL(18,8)"]
-Flag = Annotated[bool | None, BeforeValidator(_boolean)]
-Moment = Annotated[datetime | None, BeforeValidator(_moment)]
-Day = Annotated[date | None, BeforeValidator(_day)]
-Whole = Annotated[Annotated[int, Field(ge=-(2**31), lt=2**31)] | None, BeforeValidator(_blank)]
-
-
-def _one_of(*allowed: str) -> BeforeValidator:
-    """Upper-cased status out of a closed list; anything else makes the record unusable, for it decides what counts."""
-
-    def check(value: object) -> object:
-        text = _text(value)
-        if text is None:
-            return None
-        if not isinstance(text, str) or text.upper() not in allowed:
-            raise ValueError("is a status we do not know")
-        return text.upper()
-
-    return BeforeValidator(check)
-
-
-SaleStatus = Annotated[
-    str | None,
-    _one_of(
-        "DRAFT", "ESTIMATING", "ESTIMATED", "ORDERING", "ORDERED", "BACKORDERED", "PICKING", "PICKED", "PACKING",
-        "PACKED", "SHIPPING", "INVOICING", "INVOICED", "CREDITED", "COMPLETED", "VOIDED",
-    ),
-]  # fmt: skip
-OrderState = Annotated[
-    str | None,
-    _one_of("NOT AVAILABLE", "DRAFT", "AUTHORISED", "VOIDED", "AUTH_NO_ALLOC", "FULFILLED", "CLOSED"),
-]
-DocumentStatus = Annotated[str | None, _one_of("NOT AVAILABLE", "DRAFT", "AUTHORISED", "VOIDED", "PAID")]
-StepStatus = Annotated[str | None, _one_of("NOT AVAILABLE", "DRAFT", "AUTHORISED", "PARTIALLY AUTHORISED", "VOIDED")]
+from cin7_emarsys.cin7.fields import (
+    Day,
+    DocumentStatus,
+    Flag,
+    Guid,
+    GuidRef,
+    Key,
+    KeyMoment,
+    KeyPart,
+    Moment,
+    Number,
+    OrderState,
+    Rate,
+    SaleStatus,
+    StepStatus,
+    Text,
+    Units,
+    Whole,
+)
 
 
 class Record(BaseModel):
@@ -349,7 +259,7 @@ class SaleHeader(TopRecord):
     BaseCurrency: Text = None
     CustomerCurrency: Text = None
     CreditNoteNumber: Text = None
-    Updated: Annotated[datetime, BeforeValidator(_moment)]
+    Updated: KeyMoment
     QuoteStatus: Text = None
     OrderStatus: OrderState = None
     CombinedPickingStatus: Text = None
@@ -373,7 +283,7 @@ class CreditNoteHeader(TopRecord):
     key_fields = ("SaleID", "CreditNoteNumber")
     changed_field = "Updated"
     SaleID: Guid
-    CreditNoteNumber: Annotated[str, BeforeValidator(lambda value: _text(value) or "")] = ""
+    CreditNoteNumber: KeyPart = ""
     Status: Text = None
     CreditNoteStatus: Text = None
     RestockStatus: Text = None
@@ -383,7 +293,7 @@ class CreditNoteHeader(TopRecord):
     CustomerCurrency: Text = None
     InvoiceDate: Day = None
     OrderDate: Day = None
-    Updated: Annotated[datetime, BeforeValidator(_moment)]
+    Updated: KeyMoment
     Type: Text = None
 
 
@@ -555,8 +465,8 @@ class AvailabilityRow(TopRecord):
     Bin: Text = None
     Batch: Text = None
     ExpiryDate: Day = None
-    OnHand: Annotated[Decimal, BeforeValidator(lambda value: _decimal(value) or Decimal(0))] = Decimal(0)
-    Allocated: Annotated[Decimal, BeforeValidator(lambda value: _decimal(value) or Decimal(0))] = Decimal(0)
+    OnHand: Units = Decimal(0)
+    Allocated: Units = Decimal(0)
     Available: Number = None
     OnOrder: Number = None
     InTransit: Number = None
