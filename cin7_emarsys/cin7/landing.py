@@ -109,8 +109,10 @@ class Extract:
 
     def finish(self, **facts: object) -> Path:
         """Makes the extract whole; after this it may be loaded."""
-        manifest = {"entity": self.entity, "at": self.at.isoformat(), "pages": self.pages, "records": self.records}
-        self._write("manifest.json", json.dumps({**manifest, "rejected": self.rejected, **facts}).encode())
+        counts = {"pages": self.pages, "records": self.records, "rejected": self.rejected}
+        distinct = len(self.keys) == self.records + self.rejected  # no key came twice
+        manifest = {"entity": self.entity, "at": self.at.isoformat(), **counts, "distinct": distinct}
+        self._write("manifest.json", json.dumps({**manifest, **facts}).encode())
         crash.point("landed")
         return self.folder
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from duckdb import DuckDBPyConnection
 
@@ -137,9 +138,18 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
         stored = [name for name in columns_of(table) if name not in ("_extract_id", "_loaded_at", "_missing_since")]
         partition = ", ".join(f'"{name}"' for name in model.key_fields)
         taken = {name: kind for name, kind in own.items() if name != "_missing_since"}
-        connection.execute(
-            f"create or replace temp table incoming as select * from {read_landed(folder, model, taken)}"
-        )
+        landed = read_landed(folder, model, taken)
+        if manifest.get("distinct") and not connection.execute(f"from raw.{table} limit 1").fetchone():
+            # Nothing to compare with: the rows go straight from the files into the table.
+            names = ", ".join(f'"{name}"' for name in stored)
+            inserted = connection.execute(
+                f"insert into raw.{table} ({names}, _extract_id, _loaded_at) select {names}, $id, $at from {landed}",
+                {"id": folder.name, "at": at},
+            ).fetchone()
+            result.inserted = inserted[0] if inserted else 0
+            _settle(connection, table, folder, at, manifest, arrived=f"raw.{table}", complete=complete)
+            return result
+        connection.execute(f"create or replace temp table incoming as select * from {landed}")
         # Rare, and a window over all the payloads costs more memory than the table: so only where it is needed.
         connection.execute(
             f"delete from incoming where _line in (select _line from (select _line, row_number() over "
@@ -155,6 +165,13 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
             {"conflicts": conflicts},
         )
         connection.execute(f"delete from incoming where {incoming_key} in (select key from conflicting)")
+        connection.execute(
+            "insert into raw.rejected select $entity, key, any_value(payload), $reason, $at, $at, $id from conflicting "
+            "group by key on conflict (entity, key) do update set payload = excluded.payload, reason = excluded.reason, "
+            "last_seen = excluded.last_seen, extract_id = excluded.extract_id",
+            {"entity": table, "reason": "came twice and differs", "at": at, "id": folder.name},
+        )
+        connection.execute("drop table conflicting")
         changed = ['old."_hash" is distinct from new."_hash"']
         changed += [f'old."{name}" is distinct from new."{name}"' for name in taken if name != "_in_first_scan"]
         back = ', "_missing_since" = null' if "_missing_since" in own else ""
@@ -182,11 +199,10 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
                 {"at": at, "refused": refused},
             ).fetchall()
             result.missing = len(gone)
-    _rejected(connection, table, folder, model.key_fields, at, complete=complete, landed=bool(manifest["pages"]))
-    connection.execute("drop table if exists conflicting")
-    keep_drift(connection, table, manifest.get("drift", {}), at)
+    _settle(
+        connection, table, folder, at, manifest, arrived="incoming" if manifest["pages"] else None, complete=complete
+    )
     connection.execute("drop table if exists incoming")
-    crash.point("loaded")
     return result
 
 
@@ -202,32 +218,30 @@ def _refused_keys(folder: Path, conflicts: Sequence[str]) -> list[str]:
     return [*conflicts, *(json.loads(line)["key"] for line in lines)]
 
 
-def _rejected(
+def _settle(
     connection: DuckDBPyConnection,
-    entity: str,
+    table: str,
     folder: Path,
-    key_fields: Sequence[str],
     at: datetime,
+    manifest: Mapping[str, Any],
     *,
+    arrived: str | None,
     complete: bool,
-    landed: bool,
 ) -> None:
-    if landed:
+    """Brings `raw.rejected` and `raw.schema_drift` up to date; ``arrived`` names where the usable records are."""
+    if arrived:
+        key = _key_text(TABLES[table][0].key_fields)
         connection.execute(
-            f"delete from raw.rejected where entity = $entity and key in (select {_key_text(key_fields)} from incoming)",
-            {"entity": entity},
+            f"delete from raw.rejected where entity = $entity and key in (select {key} from {arrived})",
+            {"entity": table},
         )
-        connection.execute(
-            "insert into raw.rejected select $entity, key, any_value(payload), $reason, $at, $at, $id from conflicting "
-            "group by key on conflict (entity, key) do update set payload = excluded.payload, reason = excluded.reason, "
-            "last_seen = excluded.last_seen, extract_id = excluded.extract_id",
-            {"entity": entity, "reason": "came twice and differs", "at": at, "id": folder.name},
-        )
-    keep_rejected(connection, entity, folder, at)
+    keep_rejected(connection, table, folder, at)
     if complete:
         connection.execute(
-            "delete from raw.rejected where entity = $entity and last_seen < $at", {"entity": entity, "at": at}
+            "delete from raw.rejected where entity = $entity and last_seen < $at", {"entity": table, "at": at}
         )
+    keep_drift(connection, table, manifest.get("drift", {}), at)
+    crash.point("loaded")
 
 
 def keep_rejected(connection: DuckDBPyConnection, entity: str, folder: Path, at: datetime) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -336,7 +336,7 @@ def _tables(shown: str, sql: str, connection: DuckDBPyConnection) -> frozenset[s
 
 
 def _walk(shown: str, node: Any, ctes: frozenset[str], found: set[str]) -> None:
-    if isinstance(node, Sequence) and not isinstance(node, str):
+    if isinstance(node, list):
         for part in node:
             _walk(shown, part, ctes, found)
     elif isinstance(node, dict):

@@ -96,6 +96,18 @@ def test_an_empty_extract_changes_nothing(room: Room) -> None:
 # Records that cannot be used
 
 
+def test_a_record_refused_before_anything_was_loaded_is_forgotten_once_it_is_loaded(room: Room) -> None:
+    room.load("products", [{"ID": "ID-1"}])
+    assert room.query("select key from raw.rejected") == [("id-1",)]
+    twice = [_product(1), _product(1, PriceTier1=11), _product(2), _product(2), {"ID": "ID-3"}]
+    assert room.load("products", twice) == Loaded(inserted=1, rejected=2)  # doubles do not slip into an empty table
+    assert room.query("select key from raw.rejected order by 1") == [("id-1",), ("id-3",)]
+    room.load("customers", [{"ID": "C-1", "Contacts": "none"}])
+    assert room.load("customers", [{"ID": "C-1", "VendorAddition": 1}, {"ID": "C-2"}]) == Loaded(inserted=2)
+    assert room.query("select count(*) from raw.rejected where entity = 'customers'") == [(0,)]
+    assert room.query("select field, seen from raw.schema_drift") == [("VendorAddition", 1)]
+
+
 def test_a_refused_record_is_kept_with_the_reason_until_it_is_well_formed(room: Room) -> None:
     bad = {"ID": "ID-1", "SKU": "SKU-1", "PriceTier1": 1e308}
     assert room.load("products", [bad, _product(2)]).rejected == 1
