@@ -141,10 +141,11 @@ def test_explain_customer_and_ledger_answer(loaded: Place) -> None:
     assert loaded.run("customer", "nobody@example.org", code=1) == ""
 
 
-def test_dry_run_shows_what_would_be_sent_and_sends_nothing(loaded: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("job", ["customers", pytest.param("nightly", marks=pytest.mark.soak)])
+def test_dry_run_shows_what_would_be_sent_and_sends_nothing(loaded: Place, tmp_path: Path, job: str) -> None:
     place = make_place(tmp_path / "project", loaded.environment)
     before = place.judged()
-    output = place.run("sync", "nightly", "--dry-run")
-    assert "dry" in output or "→" in output
+    output = place.run("sync", job, "--dry-run")
+    assert "contacts" in output and "→" in output
     assert place.judged() == before
     assert place.rows("select count(*) from delivery.batches") == [(0,)]

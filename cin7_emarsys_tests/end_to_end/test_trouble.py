@@ -15,7 +15,7 @@ _soak = pytest.mark.soak
 @pytest.mark.parametrize(
     ("fault", "path"),
     [
-        ("throttle-text", "/salelist?"),
+        pytest.param("throttle-text", "/salelist?", marks=_soak),
         pytest.param("throttle-429", "/product?", marks=_soak),
         pytest.param("throttle-503", "/sale?", marks=_soak),
         pytest.param("html-200", "/customer?", marks=_soak),
