@@ -1,6 +1,7 @@
 """The shared rate window: all processes that use one vendor key take turns in one sliding window.
 
-What belongs here: permits, lanes, the common cool-down. What does not: HTTP (``transport.py``).
+What belongs here: permits, lanes, the common cool-down, and how far the vendor's clock is from ours – what all clients of
+one key share. What does not: HTTP (``transport.py``).
 
 A permit is reserved before the call and stamped anew when the answer is there, because latency otherwise lets more
 calls arrive at the vendor within its window than were granted within ours; a call under way keeps its slot for some
@@ -26,6 +27,7 @@ create table if not exists leases (
     lane integer not null, holder text not null, boot text not null, at real not null, primary key (lane, holder)
 );
 create table if not exists cool_down (one integer primary key check (one = 1), boot text not null, until real not null);
+create table if not exists clock (one integer primary key check (one = 1), ahead real not null);
 """
 _LEASE_SECONDS = 60.0
 
@@ -170,6 +172,15 @@ class RateWindow:
             "boot = excluded.boot",
             (self._boot, until),
         )
+
+    def clock(self) -> float | None:
+        """Seconds by which the vendor's clock was last told to be ahead of ours; None when it never told."""
+        row = self._connection().execute("select ahead from clock").fetchone()
+        return None if row is None else float(row[0])
+
+    def keep_clock(self, ahead: float) -> None:
+        """Keeps what the vendor's clock is ahead of ours (seconds) for the clients to come."""
+        self._connection().execute("insert or replace into clock values (1, ?)", (ahead,))
 
     def used(self) -> int:
         """Calls that count in the window at this moment."""

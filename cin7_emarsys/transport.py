@@ -248,7 +248,7 @@ class Transport:
         self.vendor, self.window = vendor, window
         self._headers, self._token, self._throttled, self._slow_down = headers, token, throttled, slow_down
         self._back_off, self._sleep = back_off, sleep
-        self._offset = timedelta(0)
+        self._ahead: float | None = None  # what this client was told
         self.calls = 0
         self._count = threading.Lock()
         self._client = httpx.Client(
@@ -264,8 +264,13 @@ class Transport:
         self._client.close()
 
     def now(self) -> datetime:
-        """The vendor's time (UTC): our clock, corrected by the last `Date` it sent."""
-        return datetime.now(UTC) + self._offset
+        """The vendor's time (UTC): our clock, corrected by the last `Date` it sent, be it to another client."""
+        return datetime.now(UTC) + timedelta(seconds=self.ahead or 0)
+
+    @property
+    def ahead(self) -> float | None:
+        """Seconds by which the vendor's clock is ahead of ours, as last told; None when it never told."""
+        return self.window.clock() if self._ahead is None else self._ahead
 
     def request(
         self,
@@ -383,9 +388,15 @@ class Transport:
                 told = told if told.tzinfo else told.replace(tzinfo=UTC)
             except ValueError:
                 told = None
-            # The header has whole seconds: within one of our own reading there is nothing to correct.
-            if told is not None and abs(told - self.now()) > timedelta(seconds=1.5):
-                self._offset = told - datetime.now(UTC)
+            if told is not None:
+                known = self.ahead
+                ahead = (told - datetime.now(UTC)).total_seconds()
+                # The header has whole seconds: within one of what we know there is nothing to correct.
+                if abs(ahead - (known or 0)) <= 1.5:
+                    ahead = known or 0.0
+                if ahead != known:
+                    self.window.keep_clock(ahead)
+                self._ahead = ahead
         return self.now()
 
     def _judge(self, answer: Answer, repeatable: bool) -> None:

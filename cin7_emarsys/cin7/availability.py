@@ -65,7 +65,7 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
             extracts.append(extract)
             started = cin7.stopwatch()
             unique, total = read_whole(cin7, extract, "availability" if number == 1 else f"availability, read {number}")
-            extract.at = min(extract.at, started())
+            extract.at = started()
             if unique == total:
                 break
     except BaseException:

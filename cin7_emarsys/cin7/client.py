@@ -19,6 +19,7 @@ from cin7_emarsys.transport import Answer, NotJson, Permanent, Transient, Transp
 
 # The most urgent first: a stock tick overtakes whatever else is being read at the next call.
 LANES = ("stock", "sale_headers", "products", "sale_details", "customers", "full")
+_CLOCK_MOVED = 60.0  # seconds
 _THROTTLE_TEXT = re.compile(r"reached 60 calls per (60 seconds|minute)", re.IGNORECASE)
 
 Row = dict[str, Any]
@@ -142,9 +143,20 @@ class Cin7:
         return self.transport.now().replace(tzinfo=None)
 
     def stopwatch(self) -> Callable[[], datetime]:
-        """Tells, when called later, what Cin7's clock showed now – also when it had not told its time yet."""
-        begun = time.monotonic()
-        return lambda: self.now() - timedelta(seconds=time.monotonic() - begun)
+        """Tells, when called after an answer, what Cin7's clock showed now – also when it had not told its time yet.
+
+        One answer's clock may be off, and a watermark an hour ahead would skip records; a clock that has really moved says
+        so twice. So a time that contradicts what was known is asked for again, and the second answer decides.
+        """
+        begun, known = time.monotonic(), self.transport.ahead
+
+        def then() -> datetime:
+            told = self.transport.ahead
+            if known is not None and told is not None and abs(told - known) > _CLOCK_MOVED:
+                self.me()
+            return self.now() - timedelta(seconds=time.monotonic() - begun)
+
+        return then
 
     def lease(self, lane: str) -> Any:
         return self._window.lease(lane)

@@ -151,7 +151,7 @@ def _land(
     extract = Extract(landing, table, model, cin7.now())
     try:
         facts = fill(extract)
-        extract.at = min(extract.at, started())  # our clock may be ahead of Cin7's, which we only know now
+        extract.at = started()
     except BaseException:
         extract.discard()
         raise

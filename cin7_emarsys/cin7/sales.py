@@ -138,13 +138,12 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
         extract = Extract(landing, table, load.TABLES[table][0], at)
         try:
             unique, total = read_pages(cin7, extract, endpoint, filters)
+            at = extract.at = started() if table == "sale_headers" else at
         except BaseException:
             extract.discard()
             for folder in folders.values():
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        at = min(at, started())
-        extract.at = at
         folders[table] = extract.finish(
             drift=extract.drift,
             unique=unique,

@@ -77,7 +77,7 @@ def take(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_calls: int) -> 
                 extract.begin()
         if whole:
             trouble = _whole(cin7, extract, wanted)
-        extract.at = min(extract.at, started())
+        extract.at = started()
     except BaseException:
         extract.discard()
         raise

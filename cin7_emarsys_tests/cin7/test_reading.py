@@ -51,6 +51,7 @@ def test_incremental_reads_make_the_fewest_calls_there_can_be(merchant: Reader) 
         merchant.read_list(table)
     merchant.headers()
     merchant.advance(hours=1)
+    merchant.cin7.me()  # after a jump of the clock the time is asked for twice, which is not what is counted here
     changed = merchant.do("price", sku=merchant.query("select min(SKU) from raw.products")[0][0])
     person = merchant.do("new_customer", email="new.person@example.com")
     order = merchant.do("order")
@@ -68,14 +69,13 @@ def test_incremental_reads_make_the_fewest_calls_there_can_be(merchant: Reader) 
 def test_the_watermark_is_the_vendors_clock_when_the_read_began(merchant: Reader) -> None:
     merchant.advance(hours=24 * 400)  # far from our own clock
     made = merchant.do("new_product")
-    first = merchant.read_list("products")
+    first = merchant.read_list("products")  # by a client that was never told the time
     stamp = merchant.query("select LastModifiedOn from raw.products where ID = ?", made["product_id"])[0][0]
-    assert first.watermark <= stamp + timedelta(
-        seconds=60
-    )  # before Cin7 has told its time, ours may be the earlier one
+    assert abs(first.watermark - stamp) < timedelta(seconds=60)
     assert merchant.watermark("products") == first.watermark
+    merchant.advance(hours=3)  # by a client that was told a time that has passed
     second = merchant.read_list("products")
-    assert abs(second.watermark - stamp) < timedelta(seconds=60)
+    assert abs(second.watermark - stamp - timedelta(hours=3)) < timedelta(seconds=60)
     later = merchant.do("new_product")
     merchant.read_list("products")
     asked = [row["path"] for row in merchant.asked() if "ModifiedSince" in row["path"]][-1]

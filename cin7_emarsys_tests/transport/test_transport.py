@@ -366,6 +366,16 @@ def test_the_vendors_clock_comes_from_its_answers(tmp_path: Path) -> None:
         assert transport.now() >= second.at
 
 
+def test_the_next_client_knows_the_vendors_clock_before_it_asks(tmp_path: Path) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=2)
+    with Vendor(Reply(headers={"Date": format_datetime(ahead, usegmt=True)})) as vendor:
+        with _transport(tmp_path, vendor.url) as transport:
+            assert transport.ahead is None
+            _get(transport)
+        with _transport(tmp_path, vendor.url) as following:
+            assert timedelta(0) <= following.now() - ahead.replace(microsecond=0) < timedelta(minutes=5)
+
+
 @pytest.mark.parametrize("date", ["yesterday", "", "Thu, 01 Jan 2026 00:00:00 -0000", "Thu, 99 Foo 2026 00:00:00 GMT"])
 def test_a_strange_date_is_no_crash(tmp_path: Path, date: str) -> None:
     with Vendor(Reply(headers={"Date": date})) as vendor, _transport(tmp_path, vendor.url) as transport:
