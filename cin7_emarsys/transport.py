@@ -29,6 +29,10 @@ from cin7_emarsys.rate import RateWindow
 _EMAIL = re.compile(r"[^\s\"'<>=&/?,;:]+(?:@|%40)[^\s\"'<>=&/?,;]+")
 _SECRET = re.compile(r"(?i)((?:token|secret|password|applicationkey|accountid|authorization)[\"'=:\s]+)[^\s\"'&,;}]+")
 _EXCERPT = 200
+# No connection, or a header that cannot be written (a token with a line break): not a byte has left.
+_NOTHING_LEFT = (
+    httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError,
+)  # fmt: skip
 # Half of a surrogate pair, as a vendor leaves it that cuts a text in the middle of an emoji.
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -52,10 +56,12 @@ def _whole(value: Any) -> Any:
 class TransportError(Exception):
     """A call that did not end well. The text says what was asked, what came, and what to do; it carries no secret.
 
-    ``sent`` tells whether the request may have reached the vendor.
+    ``sent`` tells whether the request may have reached the vendor, ``doubted`` whether an earlier attempt of the same call
+    may have been applied.
     """
 
     advice = ""
+    doubted = False
 
     def __init__(
         self,
@@ -293,7 +299,7 @@ class Transport:
         """
         body = content if content is not None else None if json is None else jsonlib.dumps(json).encode()
         failures = malformed = 0
-        renewed = False
+        renewed = doubted = False
         used: str | None = None
         while True:
             try:
@@ -302,6 +308,7 @@ class Transport:
                 )
                 wait = self._throttled(answer)
                 if wait is not None and (repeatable or answer.status < 500):  # a 5xx may follow an applied write
+                    doubted |= answer.status >= 500
                     self.window.cool_down(wait + random.uniform(0, min(5.0, wait * 0.1)))  # noqa: S311 - jitter
                     continue
                 if answer.status == 401 and self._token and used and not renewed:
@@ -317,6 +324,8 @@ class Transport:
                 return answer
             except TransportError as error:
                 error.hide(self._secrets(headers, used))
+                error.doubted = doubted
+                doubted |= error.sent and not isinstance(error, Permanent)
                 if isinstance(error, NotJson):
                     malformed += 1
                     if not repeatable or malformed > 2:
@@ -368,7 +377,7 @@ class Transport:
                     headers=sent,
                     extensions={"trace": _left} if on_connecting and crash.armed("sent") else None,
                 )
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            except _NOTHING_LEFT as error:
                 raise RefusedBeforeSend(
                     self.vendor, method, asked, f"no connection ({type(error).__name__})", sent=False
                 ) from None

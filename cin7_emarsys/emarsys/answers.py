@@ -26,6 +26,8 @@ class Verdict:
 
 
 ACCEPTED = Verdict("accepted")
+# A key or a field that the account does not know (2006 says also "already exists", which is a race).
+_ACCOUNT_FAULTS = ("2004", "2006")
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,31 @@ def envelope(content: object) -> Any:
     return content.get("data")
 
 
+def records_of(content: object) -> dict[str, Any]:
+    """The ``data`` of an answer that says something about records: ``ids``, ``errors``, or both. Raises `NotTrusted`."""
+    data = envelope(content)
+    if not isinstance(data, dict) or not {"ids", "errors"} & data.keys():
+        raise NotTrusted("the answer says nothing about the records")
+    return data
+
+
 def errors_of(data: object) -> dict[str, tuple[str, str]]:
-    """``data.errors`` in any of its shapes as key → (code, text)."""
+    """``data.errors`` in any of its shapes as key → (code, text). What names nobody stands under the key ""."""
     errors = data.get("errors") if isinstance(data, dict) else None
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, list[tuple[str, str]]] = {}
     if isinstance(errors, dict):
         for key, value in errors.items():
-            found[str(key)] = ("", "" if isinstance(value, dict) else str(value))  # named is enough to have failed
-            if isinstance(value, dict):
-                for code, text in value.items():
-                    found[str(key)] = (str(code), str(text))
+            told = value if isinstance(value, dict) and value else {"": "" if isinstance(value, dict) else value}
+            found[str(key)] = [(str(code), str(text)) for code, text in told.items()]
     elif isinstance(errors, list):
         for entry in errors:
-            if isinstance(entry, dict):
-                key = entry.get("key", entry.get("external_id", ""))
-                found[str(key)] = (str(entry.get("errorCode", "")), str(entry.get("errorMsg", "")))
-    return found
+            told = entry if isinstance(entry, dict) else {"errorMsg": entry}
+            key = str(told.get("key", told.get("external_id", "")))
+            found.setdefault(key, []).append((str(told.get("errorCode", "")), str(told.get("errorMsg", ""))))
+    elif errors:
+        found[""] = [("", str(errors))]
+    # Of several the one that a repeat does not cure.
+    return {key: min(told, key=lambda one: judge(*one).attempt) for key, told in found.items()}
 
 
 def connected_to_email(content: object) -> bool | None:
@@ -78,21 +89,26 @@ def connected_to_email(content: object) -> bool | None:
 
 
 def judge(code: str, text: str) -> Verdict:
-    """One record's error. A race on the same key is told as "already exists" and may be repeated."""
+    """One record's error. A race on the same key is told as "already exists" and may be repeated; a key or field that the
+    account does not know is no fault of the record (`of_the_account`)."""
     if code == "2009" or (code == "2006" and "already exist" in text.lower()):
         return Verdict("retryable", code, text, attempt=True)
-    return Verdict("rejected", code, text)
+    return Verdict("retryable" if code in _ACCOUNT_FAULTS else "rejected", code, text)
+
+
+def of_the_account(verdict: Verdict) -> bool:
+    """Whether what this record met will meet every other one, until the account or the settings are changed."""
+    return verdict.outcome == "retryable" and verdict.code in _ACCOUNT_FAULTS and not verdict.attempt
 
 
 def batch(content: object, keys: Iterable[str]) -> Verdicts:
     """The fate of every record of a contact or event batch. Raises `NotTrusted`.
 
-    What is not named among the errors was accepted; ``data.ids`` proves nothing about a single record, since it is
-    neither in order nor of one type.
+    What is not named among the errors was accepted, if as many ``ids`` came back as that makes (or none at all and no
+    error for somebody else); which id belongs to which record cannot be told, since they are neither in order nor of one
+    type.
     """
-    data = envelope(content)
-    if not isinstance(data, dict | list):
-        raise NotTrusted("the answer says nothing about the records")
+    data = records_of(content)
     sent = {key.strip().lower(): key for key in keys}
     verdicts: dict[str, Verdict] = dict.fromkeys(sent.values(), ACCEPTED)
     strangers = 0
@@ -102,16 +118,11 @@ def batch(content: object, keys: Iterable[str]) -> Verdicts:
             strangers += 1
         else:
             verdicts[ours] = judge(code, text)
-    ids = data.get("ids") if isinstance(data, dict) else None
-    proven = len(ids) if isinstance(ids, list) else 0
-    if strangers and proven < sum(verdict.outcome == "accepted" for verdict in verdicts.values()):
-        # Somebody failed and was not named by a key we know: who, cannot be told.
-        verdicts = {
-            key: Verdict("unknown", None, "an error named a key that was not sent", attempt=True)
-            if v.outcome == "accepted"
-            else v
-            for key, v in verdicts.items()
-        }
+    unnamed = [key for key, verdict in verdicts.items() if verdict == ACCEPTED]
+    ids = data.get("ids")
+    if len(ids) < len(unnamed) if isinstance(ids, list) else strangers:
+        why = "an error named a key that was not sent" if strangers else "fewer were confirmed than were sent"
+        verdicts |= dict.fromkeys(unnamed, Verdict("unknown", None, why, attempt=True))
     return Verdicts(verdicts, strangers)
 
 

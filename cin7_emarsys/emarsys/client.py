@@ -24,6 +24,9 @@ BATCH = 1000
 EMAIL_FIELD = "3"
 OPT_IN_FIELD = "31"
 
+# "Upload accepted", by a recording; a page or another sentence with that word in it is no acknowledgement.
+_ACKNOWLEDGED = re.compile(r"\s*(upload )?accepted\b", re.IGNORECASE)
+
 Connecting = Callable[[], None] | None
 
 
@@ -232,8 +235,7 @@ class Emarsys:
     def _write(self, method: str, path: str, body: object, connecting: Connecting, *, repeatable: bool) -> Any:
         def check(answer: Answer) -> None:
             try:
-                if not isinstance(answers.envelope(answer.json()), dict | list):
-                    raise answers.NotTrusted("the answer says nothing about the records")
+                answers.records_of(answer.json())
             except (NotJson, answers.NotTrusted) as error:
                 kind = Transient if repeatable else UnknownAfterSend
                 raise kind("Emarsys", method, path, f"no trustworthy answer: {error}", status=answer.status) from None
@@ -256,7 +258,7 @@ class Emarsys:
         path = f"merchant/{self._merchant_id}/sales-data/api"
 
         def check(answer: Answer) -> None:
-            if "accepted" not in answer.text.lower():
+            if not _ACKNOWLEDGED.match(answer.text):
                 raise UnknownAfterSend(
                     "Emarsys", "POST", path, "the upload was not acknowledged", status=answer.status, body=answer.text
                 )

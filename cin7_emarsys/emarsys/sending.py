@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -140,40 +140,41 @@ class Sending:
         crash.point("intended")
         started = time.perf_counter()
         response, status, note = b"", None, None
-        stop: TransportError | None = None
-        refused = doubtful = False
+        stop: Exception | None = None
+        refused = doubtful = left = False
 
         def connecting() -> None:  # at each attempt, however long it waited for its turn
+            nonlocal left
             if self._until and emarsys.now() >= self._until:
                 raise _NoLongerSafe("it waited for its turn until Emarsys may have forgotten the first one")
             ledger.connecting(batch_id, emarsys.now())
             crash.point("connecting")
+            left = True
 
         def all_of(
             outcome: answers.Outcome, reason: str, code: str | None = None, *, attempt: bool = False
         ) -> dict[str, Verdict]:
             return {item.key: Verdict(outcome, code, reason, attempt) for item in items}
 
-        verdicts: Mapping[str, Verdict]
+        verdicts: Mapping[str, Verdict] = {}
         try:
             verdicts, response = self._call(items, connecting)
             status = 200
             if search:
                 search.taken = True
+            stop = self._account_at_fault(verdicts.values())
             crash.point("answered")
         except _NoLongerSafe as error:
             verdicts = all_of("retryable", str(error))
         except (RefusedBeforeSend, AuthFailed, PermissionMissing) as error:
-            verdicts, status, stop = all_of("retryable", error.detail), error.status, error
+            verdicts, status, stop = all_of(_undone(error), error.detail, attempt=error.doubted), error.status, error
         except Permanent as error:
             status, note = error.status, error.detail
             code, words = _reply_code(error), error.body[:300] or error.detail
             if code == _NOTHING_SENT:
                 verdicts = all_of("rejected", words, code)
-            elif code in _ACCOUNT_FAULTS:
-                verdicts, stop = all_of("retryable", words, code), error
-            elif error.status not in _CONTENT_FAULTS:
-                verdicts, stop = all_of("retryable", error.detail, code), error
+            elif code in _ACCOUNT_FAULTS or error.status not in _CONTENT_FAULTS:
+                verdicts, stop = all_of(_undone(error), words, code, attempt=error.doubted), error
             elif len(items) > 1:
                 verdicts, refused = all_of("retryable", "refused as a whole; sent again in parts"), True
             elif search and not search.taken and code not in _RECORD_FAULTS:
@@ -183,10 +184,13 @@ class Sending:
             else:
                 verdicts, refused = all_of("rejected", words, code), True
         except TransportError as error:  # of what was not sent (no token, say) the outcome is known
-            outcome: answers.Outcome = "unknown" if error.sent else "retryable"
-            verdicts, status = all_of(outcome, error.detail, attempt=error.sent), error.status
+            outcome = "unknown" if error.sent else _undone(error)
+            verdicts, status = all_of(outcome, error.detail, attempt=outcome == "unknown"), error.status
         except answers.NotTrusted as error:
             verdicts = all_of("unknown", str(error), attempt=True)
+        except Exception as error:  # a failure of ours: what is known by then is written down all the same
+            outcome = "unknown" if left else "retryable"
+            verdicts, stop = verdicts or all_of(outcome, f"{type(error).__name__} in this process", attempt=left), error
         dead = ledger.close_batch(
             batch_id, verdicts, emarsys.now(), ceiling=self._ceiling, response=response, status=status,
             seconds=round(time.perf_counter() - started, 4), note=note,
@@ -204,6 +208,20 @@ class Sending:
         if stop:
             raise stop
         return not refused
+
+    def _account_at_fault(self, verdicts: Iterable[Verdict]) -> Permanent | None:
+        """What to stop with when a record met what every other one will meet."""
+        for verdict in verdicts:
+            if answers.of_the_account(verdict):
+                method, path = self._endpoint.split(" ", 1)
+                told = f"code {verdict.code}: {verdict.reason}. The account's fields are not what they were"
+                return Permanent("Emarsys", method, path, told, status=200)
+        return None
+
+
+def _undone(error: TransportError) -> answers.Outcome:
+    """The outcome of a call whose last attempt was certainly not applied."""
+    return "unknown" if error.doubted else "retryable"
 
 
 def _reply_code(error: TransportError) -> str | None:
