@@ -5,6 +5,7 @@ from __future__ import annotations
 from dagster import Definitions, in_process_executor
 
 from cin7_emarsys.cin7 import assets as cin7
+from cin7_emarsys.desk import assets as desk
 from cin7_emarsys.emarsys import assets as emarsys
 from cin7_emarsys.operations import jobs, sensors
 from cin7_emarsys.operations.runs import RunSettings
@@ -14,7 +15,7 @@ from cin7_emarsys.warehouse import assets as warehouse
 from cin7_emarsys.warehouse.resource import Warehouse
 
 defs = Definitions(
-    assets=[*cin7.assets, *warehouse.assets, *emarsys.assets, *reconciliation.assets],
+    assets=[*cin7.assets, *warehouse.assets, *emarsys.assets, *reconciliation.assets, *desk.assets],
     asset_checks=[*cin7.checks, *warehouse.checks, *emarsys.checks, *reconciliation.checks],
     jobs=jobs.jobs,
     schedules=jobs.schedules,

@@ -65,6 +65,15 @@ class Paths:
         return self.state / "feed"
 
     @property
+    def published(self) -> Path:
+        """The read-only copy of the warehouse for desk and BI, replaced at the end of each run."""
+        return self.state / "published.duckdb"
+
+    @property
+    def report(self) -> Path:
+        return self.state / "report"
+
+    @property
     def heartbeat(self) -> Path:
         return self.state / "heartbeat"
 

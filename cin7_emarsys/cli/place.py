@@ -1,4 +1,4 @@
-"""Commands about the place itself: sandbox, demo, setup, serve, doctor."""
+"""Commands about the place itself: sandbox, demo, setup, serve, desk, report, doctor."""
 
 from __future__ import annotations
 
@@ -127,6 +127,48 @@ def serve(
         typer.echo(views.as_json({"url": address}) if as_json else f"product data file at {address}")
 
     feed.run(feed.create_app(loaded, Ledger(loaded.ledger_url)), port, ready)
+
+
+@app.command()
+def desk(
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8704,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready: the address.")] = False,
+) -> None:
+    """Serves the operators' pages, read-only and on this machine only, until it is stopped.
+
+    Is it safe to send; availability; back in stock; orphans; balance and delivery; look-up: as the last run left it.
+    """
+    from cin7_emarsys.desk.app import create_app
+    from cin7_emarsys.desk.source import Published
+    from cin7_emarsys.emarsys.feed import run
+
+    loaded = settings()
+
+    def ready(bound: int) -> None:
+        address = f"http://127.0.0.1:{bound}/"
+        typer.echo(views.as_json({"url": address}) if as_json else f"the desk is at {address}")
+
+    run(create_app(Published(loaded.paths.published), loaded.merchant), port, ready)
+
+
+@app.command()
+def report(
+    out: Annotated[Path | None, typer.Option(help="Folder of the pages; var/report unless given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Writes the operators' pages as files: HTML to read, CSV to reckon with; no address and no name of a customer."""
+    from cin7_emarsys.desk import report as writing
+    from cin7_emarsys.desk.source import NothingPublished, Published
+
+    loaded = settings()
+    try:
+        written = writing.write(Published(loaded.paths.published), loaded.merchant, out or loaded.paths.report)
+    except NothingPublished as error:
+        raise cannot(error) from None
+    if as_json:
+        typer.echo(views.as_json(vars(written)))
+    else:
+        console.print(f"{written.folder / 'index.html'}: {written.files} files, {written.bytes / 1e6:.1f} MB")
 
 
 @app.command()

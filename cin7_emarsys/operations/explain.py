@@ -49,9 +49,11 @@ class NotKnown(Exception):
     """There is nothing of that name in the warehouse; the text says what was looked for and what to do."""
 
 
-def fetch(connection: DuckDBPyConnection, query: str, **parameters: object) -> list[dict[str, Any]]:
-    """Rows of ``queries/<query>.sql`` as dictionaries."""
-    cursor = connection.execute((_QUERIES / f"{query}.sql").read_text(), parameters)
+def fetch(connection: DuckDBPyConnection, query: str | Path, **parameters: object) -> list[dict[str, Any]]:
+    """Rows of ``queries/<query>.sql``, or of another file, as dictionaries; parameters it does not name are left out."""
+    file = query if isinstance(query, Path) else _QUERIES / f"{query}.sql"
+    sql = file.read_text()
+    cursor = connection.execute(sql, {name: value for name, value in parameters.items() if f"${name}" in sql})
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

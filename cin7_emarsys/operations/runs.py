@@ -1,4 +1,5 @@
-"""Runs and processes: one run of a job at a time however it was started, and the clearing up after a process that died.
+"""Runs and processes: one run of a job at a time however it was started, the copy for readers at its end, and the clearing
+up after a process that died.
 
 What belongs here: when the lock of a job is taken, the tags by which a run's process is known, the healing of dead runs.
 What does not: what a job does (``jobs.py``).
@@ -18,6 +19,7 @@ from dagster import DagsterInstance, DagsterRunStatus, InitResourceContext, Runs
 from cin7_emarsys import locks
 from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.settings_resource import SettingsResource
+from cin7_emarsys.warehouse.resource import Warehouse, WarehouseLocked
 
 HOST_TAG, PID_TAG, STARTED_TAG = "cin7_emarsys/host", "cin7_emarsys/pid", "cin7_emarsys/process_started"
 
@@ -37,12 +39,24 @@ class RunSettings(SettingsResource):
         with locks.held(settings.paths.locks, f"job-{job}"):
             self._loaded = settings
             yield self
+            _publish(context, settings)
 
     _loaded: Settings | None = None
 
     def load(self) -> Settings:
         """Raises `SettingsError`."""
         return self._loaded or load_settings()
+
+
+def _publish(context: InitResourceContext, settings: Settings) -> None:
+    """What the run has left is what readers see next; when that cannot be, they go on with what they had."""
+    if not settings.paths.warehouse.exists():
+        return
+    try:
+        Warehouse(database=str(settings.paths.warehouse)).publish_copy(settings.paths.published)
+    except (OSError, WarehouseLocked) as error:
+        if context.log:
+            context.log.warning(f"the copy for readers was not replaced: {error}")
 
 
 def run_tags() -> dict[str, str]:

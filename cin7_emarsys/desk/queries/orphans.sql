@@ -1,0 +1,31 @@
+-- SKUs and customers that are on one side and not on the other; those that somebody must look at first.
+-- Parameters: $filter (all, skus_there, skus_here, customers_there, customers_here), $search (part of the key or the cause, or
+-- null), $limit, $offset. People are shown by customer id or hash, never by address.
+-- @column total: Rows that answer filter and search.
+-- @column what: sku or customer.
+-- @column missing_at: emarsys or cin7.
+-- @column key: SKU, customer id or hash.
+-- @column cause: Why.
+-- @column expected: So by a rule, or passing by itself: nobody has to do anything.
+-- @column since: Since when, as far as it is known (UTC).
+-- @column owner: Who answers for it.
+-- @column next_step: What to do.
+with listed as (
+    select 'sku' as what, missing_at, sku as key, cause, expected, since, owner, next_step
+    from reconciliation.orphan_skus
+    union all
+    select 'customer', missing_at, person, cause, expected, since, owner, next_step
+    from reconciliation.orphan_customers
+)
+select count(*) over () as total, *
+from listed
+where case $filter
+        when 'skus_there' then what = 'sku' and missing_at = 'emarsys'
+        when 'skus_here' then what = 'sku' and missing_at = 'cin7'
+        when 'customers_there' then what = 'customer' and missing_at = 'emarsys'
+        when 'customers_here' then what = 'customer' and missing_at = 'cin7'
+        else not expected
+    end
+    and ($search is null or contains(lower(key), lower($search)) or contains(cause, lower($search)))
+order by expected, what, cause, key
+limit $limit offset $offset

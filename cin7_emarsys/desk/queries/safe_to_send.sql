@@ -1,0 +1,151 @@
+-- What decides whether a campaign may go out now, one row per thing looked at, the worst first.
+-- Parameters: $now (UTC), $stock_minutes, $orders_minutes, $nightly_hours (how old what was read may be), $armed.
+-- @column about: What it concerns: stock, customers, orders or everything.
+-- @column level: good, watch or bad.
+-- @column says: What was found, in words.
+-- @column next_step: What to do; null where nothing.
+-- @column page: The page of the desk that shows more.
+with marks as (
+    select
+        (select max(taken_at) from raw.snapshots where trusted) as stock_at,
+        (select arg_max(trusted, taken_at) from raw.snapshots) as newest_trusted,
+        (select max(completed_at) from raw.watermarks where entity = 'sale_headers') as orders_at,
+        (select max(completed_at) from raw.watermarks where entity = 'customers') as customers_at,
+        (select max(version) from delivery.publications) as version,
+        (select max(collected_at) from delivery.publications) as collected_at,
+        (select max(version) from delivery.publications where collected_at is not null) as collected,
+        (select published_at from delivery.publications order by version desc limit 1) as published_at,
+        (
+            select count(*)
+            from mart.catalogue as wanted
+            left join delivery.catalogue_items as told on told.item = wanted.item
+            where told.available is distinct from wanted.available or told.price is distinct from wanted.price
+        ) as unpublished,
+        (select count(*) from delivery.catalogue_items as told
+            join mart.availability as states on states.sku = told.item
+            where told.available and not states.available) as overpromised,
+        (select count(*) from mart.held_flips where ended_at is null and released_at is null) as held,
+        (select count(*) from delivery.records where outcome = 'unknown') as parked,
+        (select count(*) from delivery.dead_letters where closed_at is null) as dead,
+        (
+            select count(*)
+            from mart.contacts as wanted
+            where not exists (
+                from delivery.delivered as delivered where delivered.flow = 'contacts' and delivered.key = wanted.email
+            )
+        ) as unsent_contacts,
+        (select count(*) from mart.contacts) as contacts,
+        (select any_value(history_complete) from staging.tenant) as history_complete,
+        (select any_value(history_pending) from staging.tenant) as history_pending
+),
+ages as (
+    select *,
+        greatest(date_diff('minute', stock_at, $now), 0) as stock_age,
+        greatest(date_diff('minute', orders_at, $now), 0) as orders_age,
+        greatest(date_diff('minute', customers_at, $now), 0) as customers_age,
+        greatest(date_diff('minute', published_at, $now), 0) as published_age
+    from marks
+),
+findings as (
+    select 1 as place, 'everything' as about, case when $armed then 'good' else 'watch' end as level,
+        case when $armed then 'What changes is sent to Emarsys.' else 'Dry run: nothing is sent to Emarsys.' end as says,
+        case when not $armed then 'Set armed = true in merchant.toml when you are ready.' end as next_step, 'flows' as page
+    from ages
+    union all
+    select 2, 'stock',
+        case
+            when stock_at is null or stock_age > 4 * $stock_minutes then 'bad'
+            when stock_age > $stock_minutes then 'watch'
+            else 'good'
+        end,
+        case
+            when stock_at is null then 'No count of stock that can be trusted has been read yet.'
+            else format('The stock was read {:d} minutes ago.', stock_age)
+        end,
+        case when stock_at is null or stock_age > $stock_minutes then 'Run cin7-emarsys sync stock; cin7-emarsys doctor says why it does not run by itself.' end,
+        'availability'
+    from ages
+    union all
+    select 3, 'stock', 'watch', 'The newest count of stock cannot be trusted, so the one before it stays in force.',
+        'Run cin7-emarsys sync stock again; its check says what is wrong with the count.', 'availability'
+    from ages
+    where not newest_trusted and stock_at is not null
+    union all
+    select 4, 'stock', case when overpromised > 0 then 'bad' when unpublished > 0 then 'watch' else 'good' end,
+        case
+            when overpromised > 0 then format('{:d} items are shown as available at Emarsys and are not.', overpromised)
+            when unpublished > 0 then format('{:d} items say something else in the product file than here.', unpublished)
+            else 'The product file says what is true now.'
+        end,
+        case when unpublished + overpromised > 0 then 'Run cin7-emarsys sync stock: it publishes the product file.' end,
+        'availability'
+    from ages
+    where version is not null
+    union all
+    select 5, 'stock', case when version is null then 'bad' else 'watch' end,
+        case
+            when version is null then 'No product file has been published yet.'
+            when collected is null then 'Whether Emarsys has fetched the product file is not known.'
+            else format('Emarsys has not fetched the newest product file yet; it waits since {:d} minutes.', published_age)
+        end,
+        case
+            when version is null then 'Run cin7-emarsys sync products.'
+            when collected is null then 'See in Predict Data Sources when it was fetched last.'
+            else 'Emarsys acts on it about two hours after it fetches; see in Predict Data Sources when that is due.'
+        end,
+        'flows'
+    from ages
+    where version is null or collected is distinct from version
+    union all
+    select 6, 'stock', 'watch', format('{:d} changes are held, because they would send many mails at once.', held),
+        'Look at them, and release those that are real.', 'back-in-stock'
+    from ages
+    where held > 0
+    union all
+    select 7, 'orders',
+        case
+            when orders_at is null or orders_age > 4 * $orders_minutes then 'bad'
+            when orders_age > $orders_minutes then 'watch'
+            else 'good'
+        end,
+        case when orders_at is null then 'No orders have been read yet.'
+            else format('Orders were read {:d} minutes ago.', orders_age) end,
+        case when orders_at is null or orders_age > $orders_minutes then 'Run cin7-emarsys sync orders.' end, 'flows'
+    from ages
+    union all
+    select 8, 'customers', 'watch',
+        format('{:d} orders of the past are still to be read, so no order, value or event leaves yet.', history_pending),
+        'Let the orders job go on; until then do not send by lifetime value or first purchase.', 'flows'
+    from ages
+    where not history_complete
+    union all
+    select 9, 'customers',
+        case
+            when customers_at is null then 'bad' when customers_age > 60 * $nightly_hours then 'watch' else 'good'
+        end,
+        case when customers_at is null then 'No customers have been read yet.'
+            else format('Customers were read {:d} minutes ago.', customers_age) end,
+        case when customers_at is null or customers_age > 60 * $nightly_hours then 'Run cin7-emarsys sync customers.' end,
+        'flows'
+    from ages
+    union all
+    select 10, 'customers', case when unsent_contacts * 20 > contacts then 'bad' else 'watch' end,
+        format('{:d} of {:d} customers have not been accepted by Emarsys yet.', unsent_contacts, contacts),
+        'See who and why under orphans.', 'orphans'
+    from ages
+    where unsent_contacts > 0
+    union all
+    select 11, 'orders', 'watch',
+        format('{:d} sales lines or events are parked: nobody knows whether Emarsys has them.', parked),
+        'Look at Emarsys, then decide: cin7-emarsys unknowns list.', 'flows'
+    from ages
+    where parked > 0
+    union all
+    select 12, 'everything', 'watch', format('{:d} records were refused by Emarsys, or tried too often.', dead),
+        'See them with cin7-emarsys dead-letters list, and correct them where they come from.', 'flows'
+    from ages
+    where dead > 0
+)
+select about, level, says, next_step, page
+from findings
+order by list_position(['bad', 'watch', 'good'], level), place
