@@ -26,7 +26,8 @@ from cin7_emarsys.sandbox.faults import default_specs
 PATHS = {"contacts": "/contact/?", "sales": "/sales-data", "events": "/trigger"}
 READING = ("page_landed", "landed", "loaded", "watermark")
 PUBLISHING = ("file_written", "file_in_place", "published")
-DELIVERING = tuple(name for name in crash.POINTS if name not in (*READING, *PUBLISHING))
+ERASING = ("hashed", "deleted_there", "ledger_erased", "files_erased", "warehouse_erased")
+DELIVERING = tuple(name for name in crash.POINTS if name not in (*READING, *PUBLISHING, *ERASING))
 WRITE_FAULTS = (
     "throttle-429", "throttle-503", "throttle-text", "server-error", "html-200", "error-200", "truncated", "slow",
     "reset-before", "reset-after", "applied-then-503", "auth-expired", "clock-skew",

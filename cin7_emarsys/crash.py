@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Mapping
 
-# In the order in which a read, a delivery and a publication pass them; a point's number is its place.
+# In the order in which a read, a delivery, a publication and an erasure pass them; a point's number is its place.
 POINTS: Mapping[str, str] = {
     "page_landed": "a page of an extract is on disk",
     "landed": "an extract is whole on disk and nothing of it is loaded",
@@ -27,6 +27,11 @@ POINTS: Mapping[str, str] = {
     "file_written": "the product file stands beside its place",
     "file_in_place": "the product file is in its place, and that is not written down",
     "published": "it is written down",
+    "hashed": "an erasure has begun: the person's hashes are kept, and nothing of hers is gone",
+    "deleted_there": "her contact is deleted at Emarsys, if that was asked",
+    "ledger_erased": "the ledger has tombstones in her place",
+    "files_erased": "so have landed pages and the outbox",
+    "warehouse_erased": "she is gone from the warehouse; the freed pages of its file still hold her",
 }
 MODES = ("kill", "exception", "disk-full")
 

@@ -65,6 +65,7 @@ _MEANING = {
     "_header_updated": "The header's last change for which this detail was read.",
     "_in_first_scan": "Listed in the first reading of headers, so it is history.",
     "_source": "Endpoint it came from.",
+    "_erased": "Of a person that was erased: it counts, for nobody.",
     "MarketingConsent": "0 and 1 unknown, 2 opt in, 3 opt out.",
 }
 
@@ -90,6 +91,7 @@ def _figures(warehouse: Warehouse, table: str, loaded: Loaded, **more: Any) -> d
         "unchanged": loaded.unchanged,
         "rejected": loaded.rejected,
         **({"gone": loaded.missing} if loaded.missing else {}),
+        **({"excluded: erased": loaded.erased} if loaded.erased else {}),
         **more,
     }
 

@@ -31,9 +31,9 @@ TABLES: Mapping[str, tuple[type[TopRecord], Mapping[str, str]]] = {
     "products": (models.Product, {"_missing_since": "TIMESTAMP"}),
     "product_families": (models.ProductFamily, {"_missing_since": "TIMESTAMP"}),
     "customers": (models.Customer, {"_missing_since": "TIMESTAMP"}),
-    "sale_headers": (models.SaleHeader, {"_in_first_scan": "BOOLEAN"}),
-    "sales": (models.Sale, {"_header_updated": "TIMESTAMP"}),
-    "credit_note_headers": (models.CreditNoteHeader, {}),
+    "sale_headers": (models.SaleHeader, {"_in_first_scan": "BOOLEAN", "_erased": "BOOLEAN"}),
+    "sales": (models.Sale, {"_header_updated": "TIMESTAMP", "_erased": "BOOLEAN"}),
+    "credit_note_headers": (models.CreditNoteHeader, {"_erased": "BOOLEAN"}),
     "credit_notes": (models.SaleCreditNotes, {"_header_updated": "TIMESTAMP", "_source": "VARCHAR"}),
 }
 _BOOKKEEPING = {"_hash": "VARCHAR", "_raw": "JSON", "_extract_id": "VARCHAR", "_loaded_at": "TIMESTAMP"}
@@ -84,6 +84,7 @@ class Loaded:
     unchanged: int = 0
     rejected: int = 0
     missing: int = 0
+    erased: int = 0
 
     def __add__(self, other: Loaded) -> Loaded:
         return Loaded(
@@ -132,7 +133,7 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
     model, own = TABLES[table]
     manifest = json.loads((folder / "manifest.json").read_text())
     at = datetime.fromisoformat(manifest["at"])
-    result = Loaded(rejected=manifest["rejected"])
+    result = Loaded(rejected=manifest["rejected"], erased=manifest["erased"])
     key = " and ".join(f'old."{name}" is not distinct from new."{name}"' for name in model.key_fields)
     if manifest["pages"]:
         stored = [name for name in columns_of(table) if name not in ("_extract_id", "_loaded_at", "_missing_since")]

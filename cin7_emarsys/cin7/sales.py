@@ -268,6 +268,7 @@ def _read_slice(
             result.loaded.inserted += loaded.inserted
             result.loaded.updated += loaded.updated
             result.loaded.unchanged += loaded.unchanged
+            result.loaded.erased += loaded.erased
         connection.execute(_DEQUEUE_READ)
         for sale_id, reason in failures.items():  # reported by a check; the history does not wait for a single one
             connection.execute(

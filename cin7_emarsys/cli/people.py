@@ -1,4 +1,4 @@
-"""Commands about people: a customer's statement, and who is written down to be the same person."""
+"""Commands about people: a customer's statement, who is written down to be the same person, and forgetting somebody."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, known, settings, warehouse
+from cin7_emarsys.cli.terminal import Json, cannot, console, known, progressing, settings, speaking, warehouse
 
 Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
 Who = Annotated[str, typer.Argument(help="E-mail, or Cin7's customer id.")]
@@ -95,3 +95,37 @@ def list_aliases(as_json: Json = False) -> None:
     with known(), warehouse().read() as connection:
         rows = aliases.listed(connection)
     typer.echo(views.as_json({"aliases": rows})) if as_json else console.print(views.people.aliases(rows))
+
+
+@app.command()
+def erase(
+    email: Annotated[str, typer.Argument(help="The person's e-mail.")],
+    reason: Annotated[str | None, typer.Option(help="Why; it is kept, without the address.")] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Delete the contact at Emarsys too. It cannot be taken back.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forgets a person: in the warehouse, in the ledger, in landed files, and with --everywhere at Emarsys.
+
+    Her orders go on counting, for nobody. Salted hashes stay, so that the next read does not bring her back. If it is broken
+    off, say it again. Cin7 is the system of record: erase her there as well.
+    """
+    from cin7_emarsys.emarsys.ledger import LedgerUnwritable
+    from cin7_emarsys.operations import erase as erasing
+
+    warehouse()
+    if not dry_run and not (reason or "").strip():
+        raise cannot("an erasure needs a --reason, which is kept (or --dry-run, which shows what would go)")
+    loaded = settings()
+    try:
+        with _writing(), speaking(), progressing("erase", quiet=as_json):
+            if dry_run:
+                done = erasing.preview(loaded, email)
+            else:
+                done = erasing.erase(loaded, email, reason or "", everywhere=everywhere)
+    except LedgerUnwritable as error:
+        raise cannot(error) from None
+    typer.echo(views.as_json(erasing.facts(done))) if as_json else console.print(views.people.erasure(done))
+    raise typer.Exit(1 if done.left else 0)

@@ -66,13 +66,13 @@ class Emarsys:
     """One Emarsys account. Use as a context manager.
 
     How many contacts, events and documents go in one call, of about how many bytes of lines, and whether the API can make
-    fields and events, differs between the editions.
+    fields and events and delete contacts, differs between the editions.
     """
 
     contacts_per_call = events_per_call = BATCH
     documents_per_call = 500
     sales_bytes = 4_000_000
-    can_make = True
+    can_make = can_delete = True
 
     def __init__(self, settings: Settings, base_url: str | None = None) -> None:
         account = settings.emarsys
@@ -197,6 +197,11 @@ class Emarsys:
         return self._write(
             "PUT", "contact/", {"key_id": key_field, "contacts": list(rows)}, connecting, repeatable=True
         )
+
+    def delete_contacts(self, emails: Sequence[str], connecting: Connecting = None) -> Any:
+        """Emarsys: POST contact/delete for up to 1,000 e-mails; the answer. Idempotent, and cannot be taken back."""
+        body = {"key_id": EMAIL_FIELD, EMAIL_FIELD: list(emails)}
+        return self._write("POST", "contact/delete", body, connecting, repeatable=True)
 
     def verdicts(self, content: object, keys: Iterable[str]) -> answers.Verdicts:
         """The fate of every record of a contact or event batch. Raises `NotTrusted`."""

@@ -31,7 +31,7 @@ class EngagementCloud(Emarsys):
 
     contacts_per_call = events_per_call = 1
     sales_bytes = 500_000
-    can_make = False
+    can_make = can_delete = False
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, settings.emarsys.cloud_url)

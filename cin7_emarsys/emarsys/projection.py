@@ -33,7 +33,7 @@ create table if not exists delivery.batches (
 create table if not exists delivery.records (
     record_id BIGINT, batch_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload_hash VARCHAR, payload JSON,
     outcome VARCHAR, code VARCHAR, reason VARCHAR, "at" TIMESTAMP, attempt BOOLEAN, resolution VARCHAR,
-    resolved_at TIMESTAMP
+    resolved_at TIMESTAMP, erased_at TIMESTAMP
 );
 create table if not exists delivery.in_flight (
     batch_id BIGINT, flow VARCHAR, run_id VARCHAR, state VARCHAR, records BIGINT, created_at TIMESTAMP,
@@ -96,6 +96,10 @@ def project(ledger: Ledger, warehouse: Warehouse) -> int:
                     connection.execute(
                         f"delete from delivery.{table} where batch_id in (select unnest($ids))", {"ids": ids}
                     )
+                # what is still delivered of them comes back below
+                connection.execute(
+                    "delete from delivery.delivered where batch_id in (select unnest($ids))", {"ids": ids}
+                )
             _load(connection, Path(folder), "batches", [dict(row._mapping) for row in new])
             sent = source.execute(
                 select(*(records.c[name] for name in _RECORD))
@@ -113,8 +117,8 @@ def project(ledger: Ledger, warehouse: Warehouse) -> int:
         ):
             connection.execute(f"delete from delivery.{table}")
             _load(connection, Path(folder), table, (dict(row._mapping) for row in rows))
-        kept = connection.execute("select coalesce(max(entry), 0) from operations.audit").fetchone()
-        entries = source.execute(select(audit).where(audit.c.entry > (kept[0] if kept else 0)))
+        connection.execute("delete from operations.audit")
+        entries = source.execute(select(audit))
         _load(connection, Path(folder), "audit", (dict(row._mapping) for row in entries), "operations")
         _publications(connection, source, Path(folder))
     return len(new)
@@ -128,7 +132,7 @@ select
     case when resolution is distinct from 'replayed' then payload_hash end, -- to be sent again, whatever it says by now
     payload, batch_id, "at"
 from delivery.records
-where outcome = 'accepted' and (flow, key) in (
+where outcome = 'accepted' and erased_at is null and (flow, key) in (
     select (flow, key) from delivery.records
     where outcome = 'accepted' and batch_id in (select unnest($ids))
 )
@@ -140,7 +144,7 @@ _BATCH = (
 )  # fmt: skip
 _RECORD = (
     "record_id", "batch_id", "flow", "key", "document", "payload_hash", "payload", "outcome", "code", "reason", "at",
-    "attempt", "resolution", "resolved_at",
+    "attempt", "resolution", "resolved_at", "erased_at",
 )  # fmt: skip
 _FLIGHT = ("batch_id", "flow", "run_id", "state", "records", "created_at", "connecting_at")
 

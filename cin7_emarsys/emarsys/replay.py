@@ -48,7 +48,8 @@ class Chosen:
         asked: list[ColumnElement[bool]] = [
             records.c.outcome == "accepted",
             or_(records.c.resolution.is_(None), records.c.resolution != "replayed"),
-            records.c.flow != "catalogue",  # published as a whole, each time
+            records.c.flow.not_in(("catalogue", "erasures")),  # published as a whole, each time; cannot be done twice
+            records.c.erased_at.is_(None),
         ]
         if self.record is not None:
             asked.append(records.c.record_id == self.record)

@@ -94,6 +94,7 @@ records = Table(
     Column("attempt", Boolean, nullable=False, server_default=false()),
     Column("resolution", String),  # accepted, not-applied, send-again, repeated
     Column("resolved_at", DateTime),
+    Column("erased_at", DateTime),  # it was about a person who was erased: nothing of it is sent again
     Index("records_key", "flow", "key"),
     Index("records_document", "flow", "document"),
     Index("once", "flow", "key", unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE),
@@ -114,7 +115,7 @@ dead_letters = Table(
     Column("attempts", Integer, nullable=False),
     Column("opened_at", DateTime, nullable=False),
     Column("closed_at", DateTime),
-    Column("closed_by", String),  # accepted, retried, dropped, no longer wanted
+    Column("closed_by", String),  # accepted, retried, dropped, no longer wanted, replaced, erased
     Index("dead_letters_key", "flow", "key"),
     Index("dead_letters_open", "flow", "opened_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
 )

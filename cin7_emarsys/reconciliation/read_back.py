@@ -19,6 +19,7 @@ from cin7_emarsys.emarsys.client import BATCH, EMAIL_FIELD, OPT_IN_FIELD, Emarsy
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.erased import Erased
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing
 from cin7_emarsys.warehouse.resource import Warehouse
@@ -126,7 +127,8 @@ def _others(
         raise
     except Permanent:  # Emarsys refuses to search by a field that is not indexed
         return None, _NOT_INDEXED
-    strangers = {email.strip().lower() for email in emails} - known
+    erased = Erased(settings.paths.state)
+    strangers = {email.strip().lower() for email in emails if not erased.knows(email)} - known
     for email in sorted(strangers):
         _write(out, emarsys, email, ours=False, found=True)
     return len(strangers), ""

@@ -89,6 +89,43 @@ def aliases(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     return grid(("alias", "is", "why", "written by", "at"), listed)
 
 
+def erasure(done: Any) -> RenderableType:
+    """What an erasure would take, or took, place by place."""
+    person = done.person
+    who = ", ".join(person.addresses) + (f"; account {', '.join(person.accounts)}" if person.accounts else "")
+    parts: list[RenderableType] = [
+        Text(f"{'Would forget' if done.dry_run else 'Forgot'} {who}", style="bold"),
+        Text(),
+        grid(("place", "rows"), done.places.items(), right=("rows",))
+        if done.places
+        else Text("Nothing was left of her."),
+    ]
+    if done.deleted_at_emarsys is not None:
+        parts += [Text(), Text(f"Deleted at Emarsys: {_count(done.deleted_at_emarsys, 'contact')}.")]
+    if person.related:
+        parts += [
+            Text(),
+            Text(
+                f"Documents or contacts of the same account have other addresses: {', '.join(person.related)}.\n"
+                "If they are the same person's, erase them as well."
+            ),
+        ]
+    if done.left:
+        parts += [
+            Text(),
+            Text("STILL NAMED, say it again or report it:", style="red"),
+            grid(("place", "rows"), done.left.items()),
+        ]
+    elif done.dry_run:
+        parts += [Text(), Text("Nothing was changed.")]
+    else:
+        parts += [
+            Text(),
+            Text("Every table, the ledger and the landed files were searched afterwards: nothing names her."),
+        ]
+    return Group(*parts)
+
+
 def _documents(documents: Iterable[Mapping[str, Any]], currency: str) -> RenderableType:
     running = f"value ({currency})" if currency else "value"
     rows = []

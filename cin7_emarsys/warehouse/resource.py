@@ -103,6 +103,27 @@ class Warehouse(DuckDBResource):
         finally:
             beside.unlink(missing_ok=True)
 
+    def write_anew(self) -> None:
+        """Puts a fresh copy of the database in its place: what was deleted from it is no longer in the file."""
+        fresh = Path(f"{self.database}.{os.getpid()}.new")
+        lock = self._thread_lock()
+        if not lock.acquire(timeout=self.lock_wait_seconds):
+            raise WarehouseLocked(self.database, self.lock_wait_seconds, os.getpid())
+        try:
+            connection = self._connect(read_only=False, deadline=time.monotonic() + self.lock_wait_seconds)
+            try:
+                fresh.unlink(missing_ok=True)
+                connection.execute(f"attach '{fresh}' as fresh")
+                connection.execute(f'copy from database "{Path(self.database).stem}" to fresh')
+                connection.execute("detach fresh")
+                connection.execute("checkpoint")  # nothing may be left in a log beside the new file
+                fresh.replace(self.database)  # while this process still holds the old one
+            finally:
+                connection.close()
+        finally:
+            lock.release()
+            fresh.unlink(missing_ok=True)
+
     def _thread_lock(self) -> threading.Lock:
         """DuckDB lets two threads of one process write at once; their transactions would conflict instead of wait."""
         with _held_guard:

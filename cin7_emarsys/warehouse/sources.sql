@@ -42,7 +42,7 @@ create table raw.sale_headers (
     SaleID VARCHAR, OrderNumber VARCHAR, Status VARCHAR, OrderDate DATE, Customer VARCHAR, CustomerID VARCHAR,
     InvoiceAmount DECIMAL(18,4), BaseCurrency VARCHAR, CustomerCurrency VARCHAR, Updated TIMESTAMP,
     OrderStatus VARCHAR, FulFilmentStatus VARCHAR, Type VARCHAR, SourceChannel VARCHAR, OrderLocationID VARCHAR,
-    _in_first_scan BOOLEAN
+    _in_first_scan BOOLEAN, _erased BOOLEAN
 );
 create table raw.sales (
     ID VARCHAR, Customer VARCHAR, CustomerID VARCHAR, Contact VARCHAR, Phone VARCHAR, Email VARCHAR,
@@ -106,11 +106,12 @@ create table raw.sales (
         )[],
         TotalBeforeTax DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
     )[],
-    _header_updated TIMESTAMP
+    _header_updated TIMESTAMP, _erased BOOLEAN
 );
 create table raw.credit_note_headers (
     SaleID VARCHAR, CreditNoteNumber VARCHAR, Status VARCHAR, CreditNoteStatus VARCHAR, Customer VARCHAR,
-    CustomerID VARCHAR, CustomerCurrency VARCHAR, BaseCurrency VARCHAR, Updated TIMESTAMP, Type VARCHAR
+    CustomerID VARCHAR, CustomerCurrency VARCHAR, BaseCurrency VARCHAR, Updated TIMESTAMP, Type VARCHAR,
+    _erased BOOLEAN
 );
 create table raw.credit_notes (
     SaleID VARCHAR,
@@ -165,7 +166,8 @@ create table delivery.catalogue_collected (
     c_stock_state VARCHAR
 );
 create table delivery.records (
-    record_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload JSON, outcome VARCHAR, code VARCHAR, "at" TIMESTAMP
+    record_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload JSON, outcome VARCHAR, code VARCHAR,
+    "at" TIMESTAMP, erased_at TIMESTAMP
 );
 create table delivery.delivered (flow VARCHAR, key VARCHAR, payload JSON, accepted_at TIMESTAMP);
 create table delivery.publications (version BIGINT, published_at TIMESTAMP, collected_at TIMESTAMP);

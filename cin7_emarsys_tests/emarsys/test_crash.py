@@ -1,6 +1,6 @@
 """The process dies or fails at each point where that hurts: afterwards nothing is lost, and nothing happened twice.
 
-What happens at the points of reading from Cin7 stands with its tests.
+What happens at the points of reading from Cin7, and of an erasure, stands with their tests.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ BOTH = ["SO-i1", "SO-i2"]
 READING = ("page_landed", "landed", "loaded", "watermark")
 DELIVERY = ("planned", "intended", "connecting", "sent", "answered", "closed", "moved")
 PUBLICATION = ("planned", "file_written", "file_in_place", "published")
+ERASURE = ("hashed", "deleted_there", "ledger_erased", "files_erased", "warehouse_erased")
 IN_DOUBT = ("connecting", "sent", "answered")  # killed at these, nobody can know
 STILL_IN_DOUBT = ("sent",)  # a process that goes on knows what it did: only this call has no answer
 FAILURES = {"exception": crash.Crashed, "disk-full": OSError}
@@ -47,7 +48,7 @@ def failed(work: Project, monkeypatch: pytest.MonkeyPatch, flow: str, point: str
 
 
 def test_every_point_is_tried() -> None:
-    assert set(READING) | set(DELIVERY) | set(PUBLICATION) == set(crash.POINTS)
+    assert set(READING) | set(DELIVERY) | set(PUBLICATION) | set(ERASURE) == set(crash.POINTS)
 
 
 def test_a_point_that_does_not_exist_is_named(work: Project, monkeypatch: pytest.MonkeyPatch) -> None:

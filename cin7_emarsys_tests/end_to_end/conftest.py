@@ -69,13 +69,13 @@ class Place:
         assert done.exit_code == code, f"{arguments} ended with {done.exit_code}:\n{done.output}"
         return done.stdout
 
-    def sync(self, job: str, *, dry_run: bool = False, code: int | None = 0) -> dict[str, Any]:
+    def sync(self, job: str, *, full: bool = False, dry_run: bool = False, code: int | None = 0) -> dict[str, Any]:
         """What `sync JOB --json` prints, of a job run in this process (``code`` as in `run`, None: any).
 
         Its history is kept in memory: writing it to disk costs as much as the job, and `scheduled` tests that.
         """
         with self.entered(), DagsterInstance.ephemeral() as history:
-            outcome = syncing.sync(job, dry_run=dry_run, on=history)
+            outcome = syncing.sync(job, full=full, dry_run=dry_run, on=history)
         assert code is None or outcome.ok == (code == 0), (outcome.errors, outcome.failed_checks)
         return vars(outcome) | {"checks": [vars(check) for check in outcome.checks]}
 

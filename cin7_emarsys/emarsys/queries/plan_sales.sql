@@ -27,11 +27,11 @@ sent as (
         from delivery.records as records
         left join delivery.dead_letters as letters
             on letters.record_id = records.record_id and coalesce(letters.closed_by, 'dropped') = 'dropped'
-        where records.flow = 'sales'
+        where records.flow = 'sales' and records.erased_at is null -- what an erased person had stays as it is at Emarsys
     )
     group by all
 ),
-frozen as (select distinct document from delivery.records where flow = 'sales' and outcome = 'unknown'),
+frozen as (select distinct document from delivery.records where flow = 'sales' and outcome = 'unknown' and erased_at is null),
 compared as (
     select
         coalesce(desired.document, sent.document) as document,

@@ -14,6 +14,7 @@
 -- @column person_id: Whose it is.
 -- @column email: E-mail of that person.
 -- @column customer_id: Customer account.
+-- @column is_erased: The person was erased: it counts, for nobody.
 -- @column dated_on: Date of the document.
 -- @column currency: Its currency.
 -- @column rate: Base units for one unit of its currency; null where missing.
@@ -77,6 +78,7 @@ select
     persons.person_id,
     persons.email,
     persons.customer_id,
+    coalesce(persons.rule = 'erased', false) as is_erased,
     added.dated_on,
     added.currency,
     added.rate,

@@ -12,13 +12,14 @@
 -- @column fact_at: When it happened, by Cin7's clock (UTC).
 -- @column deadline_at: After this it is too late.
 -- @column data: Order number, lines, carrier, refund: what the mail shows. Null long after the deadline.
--- @column excluded: Why it does not go: no_email, too_late, switched_off; null where it goes.
+-- @column excluded: Why it does not go: erased (the person was), no_email, too_late, switched_off; null where it goes.
 with events as (
     select
         facts.fact_id as trigger_id, facts.event, settings.kind, facts.sale_id, persons.email, facts.fact_at,
         facts.fact_at + to_hours(settings.deadline_hours) as deadline_at, facts.fact, facts.document_id,
         persons.order_number, tenant.as_of,
         case
+            when persons.rule = 'erased' then 'erased'
             when persons.email is null then 'no_email'
             when not settings.enabled then 'switched_off'
             when facts.fact_at + to_hours(settings.deadline_hours) < tenant.as_of and not exists (

@@ -10,14 +10,14 @@
 -- @column customer_id: Customer account.
 -- @column contact_name: Name of the contact on the sale.
 -- @column found_id: Whom the documents alone name; differs from person_id where a written alias leads on.
--- @column rule: How it was found: sale_email, default_contact, customer_account or none.
+-- @column rule: How it was found: sale_email, default_contact, customer_account or none; erased where the person was.
 with documents as (
-    select sale_id, order_number, customer_id, customer_name, contact_name, email
+    select sale_id, order_number, customer_id, customer_name, contact_name, email, is_erased
     from staging.sales
     where is_listed
     union all
     select lower(SaleID), any_value(trim(CreditNoteNumber)), any_value(lower(CustomerID)), any_value(Customer), null,
-        null
+        null, coalesce(bool_or(_erased), false)
     from raw.credit_note_headers
     where lower(SaleID) not in (select sale_id from staging.sales where is_listed)
     group by lower(SaleID)
@@ -37,12 +37,14 @@ found as (
     select
         *,
         case
+            when is_erased then null
             when email is not null then email
             when is_generic then null
             when default_email is not null then default_email
             when customer_id is not null then 'customer:' || customer_id
         end as found_id,
         case
+            when is_erased then 'erased'
             when email is not null then 'sale_email'
             when is_generic then 'none'
             when default_email is not null then 'default_contact'

@@ -4,14 +4,15 @@
 -- @column document_kind: invoice or credit_note.
 -- @column document_id: The document.
 -- @column sale_id: Its sale.
--- @column excluded: The rule that keeps it: no_person, no_email, no_exchange_rate, no_date, history, wholesale; null
--- where it goes.
+-- @column excluded: The rule that keeps it: erased, no_person, no_email, no_exchange_rate, no_date, history, wholesale;
+-- null where it goes.
 -- @column lines: Number of its lines.
 select
     documents.document_kind,
     documents.document_id,
     documents.sale_id,
     case
+        when documents.is_erased then 'erased'
         when documents.rate is null then 'no_exchange_rate'
         when documents.dated_on is null then 'no_date'
         when documents.person_id is null then 'no_person'

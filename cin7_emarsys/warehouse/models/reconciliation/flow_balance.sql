@@ -74,7 +74,7 @@ fates as (
     from (
         select outcome, coalesce(cast(payload->>'reversal' as boolean), false) as reversal
         from delivery.records
-        where flow = 'sales'
+        where flow = 'sales' and erased_at is null
     )
 )
 select

@@ -26,6 +26,7 @@
 -- @column detail_is_current: The detail was read for the newest header, not for an older one.
 -- @column is_listed: Listed in the headers (a stand-alone credit note read like a sale is not).
 -- @column in_first_scan: Listed in the first reading of headers, so it is history.
+-- @column is_erased: Of a person that was erased: it counts, for nobody.
 with paired as (
     select
         headers, details,
@@ -71,6 +72,7 @@ select
     details.ID is not null as has_detail,
     not header_is_newer as detail_is_current,
     headers.SaleID is not null as is_listed,
-    coalesce(headers._in_first_scan, false) as in_first_scan
+    coalesce(headers._in_first_scan, false) as in_first_scan,
+    case when details.ID is null then coalesce(headers._erased, false) else coalesce(details._erased, false) end as is_erased
 from picked
 left join staging.locations as locations on locations.location_id = lower(headers.OrderLocationID)

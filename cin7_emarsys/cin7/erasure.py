@@ -1,0 +1,78 @@
+"""Erasing persons from `raw`: the records that name them are landed anew, which takes them out, and written over the old.
+
+What belongs here: finding those records and writing over them, in the caller's transaction. What does not: what is personal
+in a record (``forgetting.py``) and the order of an erasure (``operations/erase.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from cin7_emarsys.cin7 import load
+from cin7_emarsys.cin7.landing import Extract
+from cin7_emarsys.cin7.models import duckdb_columns
+from cin7_emarsys.erased import Erased
+
+_NAMED = "exists (select 1 from unnest($names) as names(name) where contains(lower({}::varchar), name))"
+
+
+def erase(connection: DuckDBPyConnection, landing: Path, erased: Erased, names: Sequence[str]) -> dict[str, int]:
+    """Takes these e-mails and customer ids, which ``erased`` has already, out of `raw`. Returns table → records touched."""
+    touched = {}
+    for table in load.TABLES:
+        found = connection.execute(
+            f"select rowid, _raw from raw.{table} where {_NAMED.format('_raw')}", {"names": names}
+        ).fetchall()
+        rows = [(rowid, raw) for rowid, raw in found if erased.mentions(raw)]
+        if rows:
+            _write_over(connection, landing, table, [rowid for rowid, _ in rows], [json.loads(raw) for _, raw in rows])
+            touched[table] = len(rows)
+    named = connection.execute(
+        f"select entity, key, payload from raw.rejected where {_NAMED.format('key || payload')}", {"names": names}
+    ).fetchall()
+    for entity, key, payload in named:
+        if erased.mentions(f"{key} {payload}"):
+            if erased.knows(key):
+                connection.execute("delete from raw.rejected where entity = ? and key = ?", [entity, key])
+            else:
+                left = json.dumps(erased.tombstone(payload))
+                connection.execute(
+                    "update raw.rejected set payload = ?, reason = ? where entity = ? and key = ?",
+                    [left, "the record of an erased person cannot be used", entity, key],
+                )
+            touched["rejected"] = touched.get("rejected", 0) + 1
+    return touched
+
+
+def _write_over(
+    connection: DuckDBPyConnection, landing: Path, table: str, rowids: list[int], rows: list[dict[str, object]]
+) -> None:
+    model, own = load.TABLES[table]
+    extract = Extract(landing, table, model, datetime.now(UTC).replace(tzinfo=None))
+    try:
+        extract.add(rows)
+        if extract.rejected:
+            raise ValueError(
+                f"{extract.rejected} records of raw.{table} cannot be used without the person; nothing is erased"
+            )
+        marked = {name: kind for name, kind in own.items() if name == "_erased"}
+        sets = ", ".join(f'"{name}" = new."{name}"' for name in [*duckdb_columns(model), *marked, "_hash", "_raw"])
+        key = " and ".join(f'old."{name}" is not distinct from new."{name}"' for name in model.key_fields)
+        chosen = {"rowids": rowids}
+        connection.execute(
+            f"create or replace temp table incoming as select * from {load.read_landed(extract.folder, model, marked)}"
+        )
+        connection.execute(
+            f"delete from raw.{table} as old where list_contains($rowids, rowid) "
+            f"and not exists (from incoming as new where {key})",
+            chosen,
+        )
+        connection.execute(f"update raw.{table} as old set {sets} from incoming as new where {key}")
+        connection.execute("drop table incoming")
+    finally:
+        extract.discard()

@@ -1,0 +1,269 @@
+"""Forgetting a person: whom that is, every place that names her, and the order in which these are cleared.
+
+What belongs here: the order, the tables that are kept for ever, the search that proves that nothing is left. What does not:
+what is personal in a record of either vendor (``cin7/forgetting.py``, ``emarsys/erasure.py``), printing (``cli``).
+
+The order makes a broken-off erasure one that is finished by saying it again: first the salted hashes, so that nothing that
+is read from now on brings her back; then Emarsys, the ledger and the files; last, in one transaction, the warehouse, from
+which it is known which other addresses and accounts are hers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from cin7_emarsys import crash, locks, progress
+from cin7_emarsys.cin7 import erasure as cin7
+from cin7_emarsys.emarsys import erasure as emarsys
+from cin7_emarsys.emarsys.delivery import Delivery
+from cin7_emarsys.emarsys.ledger import Ledger
+from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.emarsys.repair import now
+from cin7_emarsys.erased import Erased
+from cin7_emarsys.operations import aliases
+from cin7_emarsys.operations.explain import NotKnown, fetch
+from cin7_emarsys.operations.runs import CannotRun
+from cin7_emarsys.settings import Settings
+from cin7_emarsys.warehouse import factory
+from cin7_emarsys.warehouse.resource import Warehouse
+
+# Kept for ever, or written by hand: no build makes them anew. Table → columns that name a person.
+_BOOKS = {
+    "mart.customer_value_changes": ("person_id",),
+    "mart.value_lines_seen": ("person_id",),
+    "mart.account_addresses": ("email", "customer_id"),
+    "reconciliation.contacts_read": ("email",),
+    "operations.aliases": ("alias", "person"),
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom it is about: her addresses (the one that was given first), her accounts; ``related`` addresses may be hers."""
+
+    addresses: list[str]
+    accounts: list[str]
+    related: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.addresses, *self.accounts]
+
+
+@dataclass
+class Erasure:
+    """What an erasure found, or would: place → rows; and what is left afterwards (nothing, unless something went wrong)."""
+
+    person: Person
+    dry_run: bool
+    places: dict[str, int] = field(default_factory=dict)
+    deleted_at_emarsys: int | None = None
+    left: dict[str, int] = field(default_factory=dict)
+
+
+def facts(done: Erasure) -> dict[str, Any]:
+    """An erasure as the keys of `--json`."""
+    return {
+        "addresses": done.person.addresses,
+        "accounts": done.person.accounts,
+        "related": done.person.related,
+        "dry_run": done.dry_run,
+        "places": [{"place": place, "rows": rows} for place, rows in done.places.items()],
+        "deleted_at_emarsys": done.deleted_at_emarsys,
+        "left": [{"place": place, "rows": rows} for place, rows in done.left.items()],
+    }
+
+
+def preview(settings: Settings, email: str) -> Erasure:
+    """What would go, place by place; nothing is changed. Raises `NotKnown` when nothing names that address."""
+    with _warehouse(settings).read() as connection:
+        person = _person(connection, email)
+        erased = Erased(settings.paths.state).adding(person.names)
+        places = _search(connection, erased, person.names)
+    ledger = Ledger(settings.ledger_url)
+    try:
+        found = emarsys.find(ledger, erased, person.names)
+    finally:
+        ledger.close()
+    places |= {f"ledger: {flow}": len(ids) for flow, ids in found.records.items()}
+    places |= {"ledger: audit": len(found.audit)} if found.audit else {}
+    places |= {f"{folder.name}/": lines for folder, lines in _files(settings, erased, person.names, clear=False)}
+    if not places:
+        raise NotKnown("nothing here names that address, so there is nothing to erase")
+    return Erasure(person, True, places)
+
+
+def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = False) -> Erasure:
+    """Forgets a person; ``everywhere`` deletes her contact at Emarsys as well. Waits for jobs that run; none starts then.
+
+    Raises `NotKnown` when nothing names the address, `CannotRun` when Emarsys cannot be asked or did not delete the contact
+    (then nothing but her hashes is written, and it is finished by saying it again), and a `TransportError`.
+    """
+    warehouse = _warehouse(settings)
+    if everywhere:
+        _may_delete(settings)
+    with ExitStack() as stack:
+        for name in _lock_names(settings):
+            stack.enter_context(locks.held(settings.paths.locks, name))
+        with warehouse.read() as connection:
+            person = _person(connection, email)
+        done = Erasure(person, False)
+        erased = Erased(settings.paths.state)
+        known = all(erased.knows(name) for name in person.names)
+        if not known and not everywhere:
+            preview(settings, email)  # raises where there is nobody
+        erased.add(person.names)
+        crash.point("hashed")
+        ledger = Ledger(settings.ledger_url)
+        try:
+            if everywhere:
+                done.deleted_at_emarsys = _delete_there(settings, warehouse, ledger, erased, person.addresses)
+            crash.point("deleted_there")
+            progress.report("ledger", 0, None)
+            found = emarsys.erase(ledger, erased, person.names, reason, now())
+            done.places = {f"ledger: {flow}": len(ids) for flow, ids in found.records.items()}
+            crash.point("ledger_erased")
+            done.places |= {f"{f.name}/": n for f, n in _files(settings, erased, person.names, clear=True)}
+            crash.point("files_erased")
+            progress.report("warehouse", 0, None)
+            project(ledger, warehouse)
+            with warehouse.write() as connection:
+                done.places |= _erase_in_warehouse(connection, settings, erased, person.names)
+                done.left = _search(connection, erased, person.names)
+            crash.point("warehouse_erased")
+            done.left |= {f"ledger: {f}": len(n) for f, n in emarsys.find(ledger, erased, person.names).records.items()}
+        finally:
+            ledger.close()
+        progress.report("the freed pages of the warehouse file", 0, None)
+        warehouse.write_anew()
+    return done
+
+
+def _warehouse(settings: Settings) -> Warehouse:
+    return Warehouse(database=str(settings.paths.warehouse))
+
+
+def _lock_names(settings: Settings) -> list[str]:
+    """Every job and every delivery: what was read or planned before must not be written after."""
+    from cin7_emarsys.operations.jobs import DESCRIPTIONS
+    from cin7_emarsys.warehouse.gates import FLOWS
+
+    used = {file.stem for file in settings.paths.locks.glob("job-*.lock")}
+    return [*sorted(used | {f"job-{job}" for job in DESCRIPTIONS}), *(f"flow-{flow}" for flow in FLOWS)]
+
+
+def _may_delete(settings: Settings) -> None:
+    if settings.merchant.emarsys.edition == "engagement_cloud":
+        raise CannotRun(
+            "the Engagement Cloud edition has no call that deletes a contact: delete it in Emarsys by hand, and say it here "
+            "without --everywhere"
+        )
+    if not settings.merchant.armed:
+        raise CannotRun("armed is false in merchant.toml, so nothing is sent to Emarsys, not even a deletion")
+
+
+def _person(connection: DuckDBPyConnection, email: str) -> Person:
+    """Her address, those that are written to be hers, and the accounts that are nobody else's."""
+    names = [email.strip().lower()]
+    written = [(row["alias"], row["person"]) for row in aliases.listed(connection)]
+    for name in names:  # grows while it is walked
+        names += {one for pair in written if name in pair for one in pair} - set(names)
+    accounts = [row["customer_id"] for row in fetch(connection, "erase_accounts", names=names)]
+    related = fetch(connection, "erase_related", accounts=accounts, names=names) if accounts else []
+    return Person([name for name in names if "@" in name], accounts, [row["email"] for row in related])
+
+
+def _delete_there(
+    settings: Settings, warehouse: Warehouse, ledger: Ledger, erased: Erased, addresses: Sequence[str]
+) -> int:
+    delivery = Delivery(emarsys.FLOW, settings, warehouse, ledger, None, dry_run=False)
+    emarsys.delete_contacts(delivery, erased, addresses)
+    report = delivery.report
+    if report.accepted < len(addresses):
+        raise CannotRun(
+            f"Emarsys deleted {report.accepted} of {len(addresses)} contacts (rejected {report.rejected}, unknown "
+            f"{report.unknown}, not sent {report.retryable}); nothing else is erased yet. `cin7-emarsys ledger --flow "
+            f"{emarsys.FLOW}` says why; say it again, or without --everywhere"
+        )
+    return report.accepted
+
+
+def _erase_in_warehouse(
+    connection: DuckDBPyConnection, settings: Settings, erased: Erased, names: Sequence[str]
+) -> dict[str, int]:
+    """One transaction: what was read, the books, and all that is worked out from them. Returns place → rows."""
+    places = {
+        f"raw.{name}": rows for name, rows in cin7.erase(connection, settings.paths.landing, erased, names).items()
+    }
+    present = {
+        f"{schema}.{name}"
+        for schema, name in connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+    }
+    keys = [*names, *(f"customer:{name}" for name in names)]
+    for table, columns in _BOOKS.items():
+        if table in present:
+            named = " or ".join(f"list_contains($keys, lower({column}))" for column in columns)
+            gone = connection.execute(f"delete from {table} where {named} returning 1", {"keys": keys}).fetchall()
+            places |= {table: len(gone)} if gone else {}
+    factory.build(connection, settings.merchant)
+    return places
+
+
+def _search(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, int]:
+    """Rows that name these, in every table and every column that can hold text."""
+    columns: dict[str, list[str]] = {}
+    for schema, table, column, kind in connection.execute(
+        "select schema_name, table_name, column_name, data_type from duckdb_columns() "
+        "where not internal and schema_name in ('raw', 'staging', 'mart', 'delivery', 'reconciliation', 'operations') "
+        "order by all"
+    ).fetchall():
+        if "VARCHAR" in kind or kind == "JSON":
+            columns.setdefault(f"{schema}.{table}", []).append(f'"{column}"::varchar')
+    found = {}
+    for table, texts in columns.items():
+        named = " or ".join(f"contains(lower({text}), $name{place})" for text in texts for place in range(len(names)))
+        rows = connection.execute(
+            f"select concat_ws(' ', {', '.join(texts)}) from {table} where {named}",
+            {f"name{place}": name for place, name in enumerate(names)},
+        ).fetchall()
+        if count := sum(erased.mentions(text) for (text,) in rows):
+            found[table] = count
+    return found
+
+
+def _files(settings: Settings, erased: Erased, names: Sequence[str], *, clear: bool) -> Iterator[tuple[Path, int]]:
+    """Lines of landed pages and of the outbox that name these; ``clear`` puts a tombstone in the place of each."""
+    needles = [name.encode() for name in names]
+    for folder in (settings.paths.landing, settings.paths.outbox):
+        lines = 0
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and (named := _lines(file, erased, needles)):
+                lines += len(named)
+                if clear:
+                    _rewrite(file, erased, named)
+        if lines:
+            yield folder, lines
+
+
+def _lines(file: Path, erased: Erased, needles: Sequence[bytes]) -> set[int]:
+    with file.open("rb") as content:
+        return {
+            number
+            for number, line in enumerate(content)
+            if any(needle in line.lower() for needle in needles) and erased.mentions(line.decode(errors="replace"))
+        }
+
+
+def _rewrite(file: Path, erased: Erased, named: set[int]) -> None:
+    beside = file.with_name(f".{file.name}.erasing")
+    with file.open("rb") as content, beside.open("wb") as kept:
+        for number, line in enumerate(content):
+            text = line.decode(errors="replace")
+            kept.write((f'{{"erased": "{erased.digest(text)}"}}\n' if number in named else text).encode())
+    beside.replace(file)

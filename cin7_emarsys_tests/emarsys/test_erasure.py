@@ -1,0 +1,165 @@
+"""Erasing persons from the ledger: what was sent still counts, nothing of theirs goes again, and Emarsys can be told."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from cin7_emarsys.emarsys import erasure, replay
+from cin7_emarsys.emarsys.delivery import Delivery
+from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.emarsys.repair import NothingThere, now
+from cin7_emarsys.emarsys.tables import audit, bodies, dead_letters
+from cin7_emarsys.erased import Erased
+from cin7_emarsys.transport import TransportError
+from cin7_emarsys_tests.emarsys.conftest import Project, contact, order_event, sales_line
+
+ANA, BEN = "ana@example.com", "ben@example.com"
+
+
+def erase(work: Project, *emails: str) -> erasure.Found:
+    erased = Erased(work.state)
+    erased.add(emails)
+    found = erasure.erase(work.ledger, erased, emails, f"{emails[0]} asked", now())
+    project(work.ledger, work.warehouse)
+    return found
+
+
+def delete(work: Project, *emails: str) -> Delivery:
+    erased = Erased(work.state)
+    erased.add(emails)
+    delivery = Delivery(erasure.FLOW, work.settings, work.warehouse, work.ledger, None, dry_run=False)
+    erasure.delete_contacts(delivery, erased, emails)
+    return delivery
+
+
+def everything(work: Project) -> str:
+    """All text of the ledger, requests and answers unpacked, and its projection."""
+    with work.ledger.engine.connect() as connection:
+        kept = [str(work.records(flow)) for flow in ("contacts", "sales", "events", erasure.FLOW)]
+        kept += [str(connection.execute(select(table)).all()) for table in (audit, dead_letters)]
+        for request, response in connection.execute(select(bodies.c.request, bodies.c.response)):
+            kept += [zlib.decompress(content).decode() for content in (request, response) if content]
+    with work.warehouse.read() as reading:
+        for table in ("records", "delivered", "dead_letters"):
+            kept.append(str(reading.execute(f"from delivery.{table}").fetchall()))
+    return "\n".join(kept).lower()
+
+
+def test_tombstones_count_as_before(work: Project) -> None:
+    work.known(ANA, BEN)
+    work.contacts(contact(ANA, ltv="2"), contact(BEN, ltv="2"))
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", "B", 5, email=BEN))
+    work.fill("mart.order_events", order_event("t1"), order_event("t2", email=BEN))
+    for flow in ("contacts", "sales", "events"):
+        work.run(flow)
+    before = {flow: work.outcomes(flow) for flow in ("sales", "events")}
+    work.account.fault("partial-reject", "contacts")
+    work.contacts(contact(ANA, ltv="3"), contact(BEN, ltv="2"))
+    work.run("contacts")
+    found = erase(work, ANA)
+    assert {flow: len(ids) for flow, ids in found.records.items()} == {"contacts": 3, "sales": 1, "events": 1}
+    work.conserved()
+    assert {flow: work.outcomes(flow) for flow in before} == before
+    text = everything(work)
+    assert ANA not in text and BEN in text
+    assert erase(work, ANA).records == {}
+
+    line = json.loads(next(row for row in work.records("sales") if row["document"] == "invoice:i1")["payload"])
+    assert (line["item"], line["price"], "email" in line) == ("A", "10", False)
+    with work.warehouse.read() as reading:
+        delivered = reading.execute("select key from delivery.delivered where flow = 'contacts'").fetchall()
+        reasons = reading.execute("select command, reason from operations.audit").fetchall()
+    assert delivered == [(BEN,)]
+    assert reasons == [("erase", "(erased) asked")] * 2
+
+
+def test_nothing_of_hers_goes_again(work: Project) -> None:
+    """Her lines are no longer wanted, but what Emarsys has of them stays as it is there."""
+    work.known(ANA, BEN)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", "B", 5, email=BEN))
+    work.run("sales")
+    erase(work, ANA)
+    work.fill("mart.sales_lines", sales_line("i2", "B", 5, email=BEN))
+    work.contacts(contact(BEN))
+    report = work.run("sales")
+    assert (report.sent, report.unchanged, report.frozen) == (0, 1, 0)
+    assert len(work.account.judge("sales")) == 2
+    mine = work.records("sales")[0]["record_id"]
+    with pytest.raises(NothingThere):
+        replay.mark(work.ledger, replay.Chosen(record=mine), "again", "replay --recomputed", now())
+
+
+def test_her_parked_line_and_dead_letter_wait_for_nobody(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10))
+    work.account.fault("reset-after", "sales")
+    work.run("sales")
+    work.account.fault("partial-reject", "contacts")
+    work.contacts(contact(ANA, ltv="9"))
+    assert work.run("contacts").rejected == 1
+    erase(work, ANA)
+    work.fill("mart.sales_lines")
+    report = work.run("sales")
+    assert (report.sent, report.frozen) == (0, 0)
+    with work.ledger.engine.connect() as connection:
+        (letter,) = connection.execute(select(dead_letters)).all()
+    assert letter.closed_by == "erased" and ANA not in str(letter)
+
+
+def test_the_rows_of_others_stay_in_a_request(work: Project) -> None:
+    erased = Erased(work.state)
+    erased.add([ANA])
+
+    def without(text: str) -> str:
+        return erasure.without(text.encode(), erased).decode()
+
+    rows = json.loads(without(json.dumps([{"3": ANA, "1": "Ana"}, {"3": BEN, "1": "Ben"}])))
+    assert rows[1] == {"3": BEN, "1": "Ben"} and rows[0].keys() == {"erased"}
+    answer = json.loads(
+        without(json.dumps({"replyCode": 0, "data": {"ids": [1], "errors": {ANA: {"2": "x"}, BEN: {}}}}))
+    )
+    assert answer["replyCode"] == 0 and answer["data"]["ids"] == [1] and BEN in answer["data"]["errors"]
+    lines = without(f"item,email\nA,{ANA}\nB,{BEN}\n").split("\n")
+    assert [line.partition(",")[0] for line in lines] == ["item", "erased", "B", ""]
+    assert ANA not in f"{rows}{answer}{lines}"
+    assert without("nothing, not even JSON") == "nothing, not even JSON"
+
+
+def test_the_contact_is_deleted_at_emarsys_and_that_is_written_down(work: Project) -> None:
+    work.known(ANA, BEN)
+    assert delete(work, ANA).report.accepted == 1
+    assert list(work.account.contacts()) == [BEN]
+    assert delete(work, ANA).report.accepted == 1, "one that is not there is good as well"
+    with work.ledger.engine.connect() as connection:
+        kept = connection.execute(select(bodies.c.request, bodies.c.response)).all()
+    erase(work, ANA)
+    assert ANA not in everything(work)
+    assert len(work.outcomes(erasure.FLOW)) == 2 and len(kept) == 3
+
+
+def test_a_deletion_that_fails_is_written_down_and_goes_again(work: Project) -> None:
+    work.known(ANA)
+    path = {"service": "emarsys", "path": "/contact/delete"}
+    work.account.control("faults", [{"name": "server-error", **path}], "PUT")
+    assert delete(work, ANA).report.unknown == 1
+    work.account.control("switches", {"permissions": {"contact.delete": False}})
+    work.account.control("faults", [], "PUT")
+    with pytest.raises(TransportError):
+        delete(work, ANA)
+    work.account.control("switches", {"permissions": {"contact.delete": True}})
+    assert delete(work, ANA).report.accepted == 1
+    assert [outcome for _, outcome in work.outcomes(erasure.FLOW)] == ["unknown", "retryable", "accepted"]
+    assert ANA not in str(work.records(erasure.FLOW))
+
+
+def test_the_freed_pages_of_the_ledger_are_empty(work: Project) -> None:
+    work.known(ANA, BEN)
+    file = Path(work.state / "ledger.sqlite")
+    assert ANA.encode() in b"".join(f.read_bytes() for f in work.state.glob("ledger.sqlite*")) and file.exists()
+    erase(work, ANA)
+    assert ANA.encode() not in b"".join(f.read_bytes() for f in work.state.glob("ledger.sqlite*"))
