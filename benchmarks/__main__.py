@@ -1,6 +1,6 @@
 """Runs every benchmark and writes ``benchmarks/RESULTS.md``. One that fails is reported, the others go on; exit code 1 then.
 
-``python -m benchmarks NAME…`` runs only those, and prints without writing.
+``python -m benchmarks NAME…`` runs only those; in the file the parts of the others stay as they are.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-_NOT_BENCHMARKS = {"__init__", "__main__", "report", "judging", "line", "month", "trial"}
-NAMES = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in _NOT_BENCHMARKS)
+RESULTS = FOLDER / "RESULTS.md"
+# What can be run is a benchmark; the other modules are what benchmarks share.
+NAMES = sorted(
+    file.stem
+    for file in FOLDER.glob("*.py")
+    if not file.stem.startswith("__") and 'if __name__ == "__main__":' in file.read_text()
+)
 
 
 def _run(name: str) -> tuple[bool, str]:
@@ -36,13 +41,28 @@ def _machine() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("dagster", "duckdb", "httpx"))
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()} with {os.cpu_count()} cores and {pages:.0f} GB, "
-        f"{platform.system()}, Python {platform.python_version()}, {packages}. Ratios drift with the machine."
+        f"{platform.system()}, Python {platform.python_version()}, {packages}"
     )
+
+
+def _write(name: str, said: str, took: str) -> None:
+    """Puts one benchmark's part into the file, in the order of names."""
+    parts = dict.fromkeys(NAMES, "")
+    if RESULTS.exists():
+        for part in RESULTS.read_text().split("\n## ")[1:]:
+            headline, _, text = part.partition("\n")
+            if headline in parts:
+                parts[headline] = text.strip()
+    parts[name] = f"{_machine()}; took {took}.\n\n```\n{said}\n```"
+    written = [f"## {name}\n\n{text}" for name, text in parts.items() if text]
+    RESULTS.write_text("\n\n".join(["# Results", "Ratios drift with the machine.", *written]) + "\n")
 
 
 def main() -> int:
     wanted = sys.argv[1:] or NAMES
-    parts = ["# Results", "", _machine()]
+    if unknown := set(wanted) - set(NAMES):
+        print(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}", file=sys.stderr)
+        return 2
     failed = []
     for name in wanted:
         print(f"{name} ...", flush=True)
@@ -50,10 +70,8 @@ def main() -> int:
         good, said = _run(name)
         took = f"{time.perf_counter() - began:.0f} s"
         print(f"{said}\n({took})\n", flush=True)
-        parts += ["", f"## {name} ({took})", "", "```", said, "```"]
+        _write(name, said, took)
         failed += [] if good else [name]
-    if not sys.argv[1:]:
-        (FOLDER / "RESULTS.md").write_text("\n".join(parts) + "\n")
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
