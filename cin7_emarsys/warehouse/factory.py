@@ -324,9 +324,11 @@ def _describe(connection: DuckDBPyConnection, sql: str) -> dict[str, str]:
 
 def _tables(shown: str, sql: str, connection: DuckDBPyConnection) -> frozenset[str]:
     """Tables that the SELECT reads, as `schema.table`."""
-    row = connection.execute("select json_serialize_sql(?)", [sql]).fetchone()
+    row = connection.execute(
+        "select json_serialize_sql(?, skip_default := true, skip_empty := true, skip_null := true)", [sql]
+    ).fetchone()
     tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True, "error_message": "nothing"}
-    if tree["error"]:
+    if tree.get("error"):
         raise ModelError(shown, tree["error_message"])
     if len(tree["statements"]) != 1:
         raise ModelError(shown, "must be one SELECT")
@@ -335,18 +337,18 @@ def _tables(shown: str, sql: str, connection: DuckDBPyConnection) -> frozenset[s
     return frozenset(found)
 
 
-def _walk(shown: str, node: Any, ctes: frozenset[str], found: set[str]) -> None:
-    if isinstance(node, list):
-        for part in node:
-            _walk(shown, part, ctes, found)
-    elif isinstance(node, dict):
+def _walk(shown: str, node: dict[str, Any] | list[Any], ctes: frozenset[str], found: set[str]) -> None:
+    if isinstance(node, dict):
         if "cte_map" in node:
             ctes = ctes | {entry["key"].lower() for entry in node["cte_map"]["map"]}
-        if node.get("type") == "BASE_TABLE" and not (not node["schema_name"] and node["table_name"].lower() in ctes):
-            if not node["schema_name"]:
-                raise ModelError(shown, f"table {node['table_name']} needs its schema")
-            found.add(f"{node['schema_name']}.{node['table_name']}".lower())
-        for part in node.values():
+        if node.get("type") == "BASE_TABLE":
+            schema, table = node.get("schema_name"), node["table_name"]
+            if schema:
+                found.add(f"{schema}.{table}".lower())
+            elif table.lower() not in ctes:
+                raise ModelError(shown, f"table {table} needs its schema")
+    for part in node.values() if isinstance(node, dict) else node:
+        if isinstance(part, (dict, list)):  # most are leaves
             _walk(shown, part, ctes, found)
 
 
