@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cin7_emarsys.desk import pages, render
+from cin7_emarsys.desk import month, pages, render
 from cin7_emarsys.desk.lookup import look_up
 from cin7_emarsys.desk.source import Facts, NothingPublished, Published
 from cin7_emarsys.merchant import Merchant
@@ -71,6 +71,13 @@ def create_app(published: Published, merchant: Merchant) -> Starlette:
     def flows(_: Request, facts: Facts) -> Response:
         return page("flows", "flows", facts, **pages.flows(facts))
 
+    def closed(request: Request, facts: Facts) -> Response:
+        asked = request.query_params.get("month", "") or month.last_with_documents(facts)
+        try:
+            return page("month-close", "month-close", facts, asked=asked, month=month.close(facts, asked), wrong="")
+        except month.NoSuchMonth as wrong:
+            return page("month-close", "month-close", facts, asked=asked[:_LONGEST], month=None, wrong=str(wrong))
+
     def found(request: Request, facts: Facts) -> Response:
         asked = request.query_params.get("q", "")[:_LONGEST]
         return page("look-up", "look-up", facts, **look_up(facts, asked))
@@ -113,6 +120,7 @@ def create_app(published: Published, merchant: Merchant) -> Starlette:
     routes = [
         Route("/", answering(index)),
         Route("/flows", answering(flows)),
+        Route("/month-close", answering(closed)),
         Route("/look-up", answering(found)),
         Route("/desk.css", lambda _: FileResponse(render.STYLE, media_type="text/css")),
     ]

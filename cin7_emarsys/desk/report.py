@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cin7_emarsys.desk import pages, render
+from cin7_emarsys.desk import month, pages, render
 from cin7_emarsys.desk.source import Published
 from cin7_emarsys.merchant import Merchant
 
@@ -44,14 +44,17 @@ def write(published: Published, merchant: Merchant, folder: Path) -> Written:
                 "index": render.page("index", links, here="index", **common, **pages.overview(facts, merchant, now)),
                 "flows": render.page("flows", links, here="flows", **common, **pages.flows(facts)),
             }
+            newest = month.last_with_documents(facts)
+            shown = {"asked": newest, "month": month.close(facts, newest), "wrong": ""}
+            found["month-close"] = render.page("month-close", links, here="month-close", **common, **shown)
             for name, text in found.items():
                 (beside / f"{name}.html").write_text(text)
             for listing in pages.LISTINGS.values():
                 for chosen in listing.filters:
                     whole = pages.show(facts, listing, filter=chosen, limit=CSV_ROWS)
-                    shown = pages.first(whole, HTML_ROWS)
+                    first = pages.first(whole, HTML_ROWS)
                     name = render.file_name(listing.name, chosen)
-                    text = render.page("list", links, here=listing.name, shown=shown, csv_rows=CSV_ROWS, **common)
+                    text = render.page("list", links, here=listing.name, shown=first, csv_rows=CSV_ROWS, **common)
                     (beside / f"{name}.html").write_text(text)
                     (beside / f"{name}.csv").write_text(render.rows_as_csv(listing, whole.rows), newline="")
         shutil.copyfile(render.STYLE, beside / render.STYLE.name)

@@ -37,7 +37,8 @@ def units(value: Decimal | int | None) -> str:
 
 def money(value: Decimal, *, signed: bool = False) -> str:
     """To the penny, rounded as it is at export."""
-    return f"{value.quantize(Decimal('0.01'), ROUND_HALF_UP):{'+' if signed else ''},}"
+    cents = value.quantize(Decimal("0.01"), ROUND_HALF_UP) or Decimal("0.00")  # never -0.00
+    return f"{cents:{'+' if signed else ''},}"
 
 
 def moment(value: datetime | None) -> str:

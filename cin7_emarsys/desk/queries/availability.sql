@@ -38,7 +38,7 @@ chosen as (
         and ($search is null or contains(lower(sku), lower($search)) or contains(lower(title), lower($search)))
 ),
 page as (
-    select *, count(*) over () as total
+    select *, (select count(*) from chosen) as total
     from chosen
     order by sku
     limit $limit offset $offset

@@ -40,18 +40,23 @@ found as (
     join mart.availability as states on states.product_id = asking.product_id and states.sku = asking.sku
     left join holds on holds.product_id = asking.product_id and holds.item = asking.sku
     where asking.asks and not states.available and (states.reason is not null or holds.hold_id is not null)
+),
+chosen as (
+    select found.item, products.title, found.status, found.at, states.ats as units, found.reason, found.hold_id
+    from found
+    join staging.products as products on products.product_id = found.product_id
+    join mart.availability as states on states.product_id = found.product_id and states.sku = found.item
+    where case $filter
+            when 'announced' then found.status in ('announced', 'published', 'waiting')
+            when 'held' then found.status in ('held', 'not_believed')
+            else true
+        end
+        and (
+            $search is null or contains(lower(found.item), lower($search))
+            or contains(lower(products.title), lower($search))
+        )
 )
-select
-    count(*) over () as total, found.item, products.title, found.status, found.at, states.ats as units, found.reason,
-    found.hold_id
-from found
-join staging.products as products on products.product_id = found.product_id
-join mart.availability as states on states.product_id = found.product_id and states.sku = found.item
-where case $filter
-        when 'announced' then found.status in ('announced', 'published', 'waiting')
-        when 'held' then found.status in ('held', 'not_believed')
-        else true
-    end
-    and ($search is null or contains(lower(found.item), lower($search)) or contains(lower(products.title), lower($search)))
-order by found.status in ('held', 'not_believed') desc, found.at desc, found.item
+select (select count(*) from chosen) as total, *
+from chosen
+order by status in ('held', 'not_believed') desc, "at" desc, item
 limit $limit offset $offset

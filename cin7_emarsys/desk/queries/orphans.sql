@@ -16,16 +16,20 @@ with listed as (
     union all
     select 'customer', missing_at, person, cause, expected, since, owner, next_step
     from reconciliation.orphan_customers
+),
+chosen as (
+    select *
+    from listed
+    where case $filter
+            when 'skus_there' then what = 'sku' and missing_at = 'emarsys'
+            when 'skus_here' then what = 'sku' and missing_at = 'cin7'
+            when 'customers_there' then what = 'customer' and missing_at = 'emarsys'
+            when 'customers_here' then what = 'customer' and missing_at = 'cin7'
+            else not expected
+        end
+        and ($search is null or contains(lower(key), lower($search)) or contains(cause, lower($search)))
 )
-select count(*) over () as total, *
-from listed
-where case $filter
-        when 'skus_there' then what = 'sku' and missing_at = 'emarsys'
-        when 'skus_here' then what = 'sku' and missing_at = 'cin7'
-        when 'customers_there' then what = 'customer' and missing_at = 'emarsys'
-        when 'customers_here' then what = 'customer' and missing_at = 'cin7'
-        else not expected
-    end
-    and ($search is null or contains(lower(key), lower($search)) or contains(cause, lower($search)))
+select (select count(*) from chosen) as total, *
+from chosen
 order by expected, what, cause, key
 limit $limit offset $offset
