@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic import model_validator as validate_model
@@ -293,14 +294,92 @@ class Schedules(_Policy):
     nightly: Text = "17 1 * * *"
 
 
+class ReadBack(_Policy):
+    """How often Emarsys is asked for what it holds."""
+
+    cycle_days: Annotated[int, Field(ge=1)] = 1
+
+
+class Threshold(_Policy):
+    """Reached when any of these is: so many, such a share of all there are, or the oldest so many hours old."""
+
+    count: Annotated[int, Field(ge=1)] | None = None
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    hours: Annotated[float, Field(gt=0)] | None = None
+
+    def reached(self, count: int, share: float, hours: float) -> bool:
+        return (
+            (self.count is not None and count >= self.count)
+            or (self.share is not None and share >= self.share)
+            or (self.hours is not None and hours >= self.hours)
+        )
+
+
+class ExceptionRule(_Policy):
+    """What differs for one class of exceptions: who answers for it, by when, and when it is a warning or critical."""
+
+    owner: Text | None = None
+    due_hours: Annotated[int, Field(ge=1)] | None = None
+    warning: Threshold | None = None
+    critical: Threshold | None = None
+
+
+class AlertChannel(_Policy):
+    """What an address of ``ALERT_URLS`` with this name takes: from which level on, of whom, and whether it is hushed."""
+
+    name: Text
+    severity: Literal["WARNING", "CRITICAL"] = "WARNING"
+    owners: list[Text] = []
+    quiet: bool = True
+
+
 class Alerts(_Policy):
-    """How old a source may get before somebody is told, and how often the heartbeat is due."""
+    """How old a source may get before somebody is told, who is told what, and how often the heartbeat is due."""
 
     stock_minutes: Annotated[int, Field(ge=1)] = 60
     orders_minutes: Annotated[int, Field(ge=1)] = 60
     nightly_hours: Annotated[int, Field(ge=1)] = 30
+    quiet_hours: Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d-\d\d:\d\d$")] | None = None
+    time_zone: Text = "UTC"
+    channels: list[AlertChannel] = []
     heartbeat_url: Text | None = None
     ui_url: Text = "http://127.0.0.1:3000"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("is no time zone; one of IANA's names, such as Europe/Berlin") from None
+        return name
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _a_span(cls, span: str | None) -> str | None:
+        if span:
+            _span(span)
+        return span
+
+    def takes(self, channel: str, level: str, owner: str) -> bool:
+        """Whether a channel is told of this; one that the policy does not name is told of everything."""
+        rule = self._rule(channel)
+        return (level == "CRITICAL" or rule.severity == "WARNING") and (not rule.owners or owner in rule.owners)
+
+    def quiet(self, channel: str, at: time) -> bool:
+        """Whether a channel gets nothing but CRITICAL at this time of day (of ``time_zone``)."""
+        if not self.quiet_hours or not self._rule(channel).quiet:
+            return False
+        start, end = _span(self.quiet_hours)
+        return start <= at < end if start <= end else at >= start or at < end
+
+    def _rule(self, channel: str) -> AlertChannel:
+        return next((rule for rule in self.channels if rule.name == channel), AlertChannel(name=channel))
+
+
+def _span(text: str) -> tuple[time, time]:
+    start, end = (time.fromisoformat(part) for part in text.split("-"))
+    return start, end
 
 
 class Merchant(_Policy):
@@ -318,7 +397,10 @@ class Merchant(_Policy):
     emarsys: EmarsysAccount = EmarsysAccount()
     delivery: DeliveryRules = DeliveryRules()
     schedules: Schedules = Schedules()
+    read_back: ReadBack = ReadBack()
     alerts: Alerts = Alerts()
+    owners: dict[Text, Text] = {}
+    exceptions: dict[Text, ExceptionRule] = {}
 
     @validate_model(mode="after")
     def _complete_for_the_edition(self) -> Self:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from cin7_emarsys.cli import delivered, people, place, why, work
+from cin7_emarsys.cli import delivered, people, place, watch, why, work
 
 app = typer.Typer(
     name="cin7-emarsys",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (place, work, why, people, delivered):
+for commands in (place, work, why, people, delivered, watch):
     app.add_typer(commands.app)
 
 

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol, Self
 
 from pydantic import SecretStr
 
 from cin7_emarsys.warehouse.factory import EMAIL
 
-_SHOWN = 15  # a text message of forty lines is not read
+_NAMED = re.compile(r"^([A-Za-z][\w-]*)=(?=[A-Za-z0-9+.-]+://)")
 
 
 class ChannelFailed(Exception):
@@ -30,26 +31,39 @@ class ChannelFailed(Exception):
 
 @dataclass(frozen=True)
 class Alert:
-    """One thing that turned bad, or good again (``recovered``): who answers for it, what, since when, how many, what
-    to do, where to look."""
+    """One thing that turned to a level, or good again (``recovered``): who answers for it, what, what that means for the
+    business, since when, how many, examples of keys, what to do, where to look. Times are aware, in UTC."""
 
     what: str
     who: str
     since: datetime
     next_step: str
     link: str
+    level: str = "CRITICAL"
     count: int | None = None
-    urgent: bool = True
+    means: str = ""
+    examples: Sequence[str] = ()
     recovered: bool = False
+    over_at: datetime | None = None
 
-    def text(self, now: datetime) -> str:
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> Self:
+        """An alert as it was kept as JSON."""
+        times = {name: kept[name] and datetime.fromisoformat(kept[name]) for name in ("since", "over_at")}
+        return cls(**{**kept, **times})
+
+    def text(self) -> str:
         """Lines for people; times in UTC."""
         if self.recovered:
-            return _plain(f"RECOVERED {self.what}, after {_span(now, self.since)}\n  {self.link}")
+            return _plain(
+                f"RECOVERED {self.what}, after {_span(self.over_at or self.since, self.since)}\n  {self.link}"
+            )
         how_many = "" if self.count is None else f" ({self.count:,} row{'' if self.count == 1 else 's'})"
         lines = [
-            f"{'FAILED' if self.urgent else 'WATCH'} {self.what}{how_many}",
+            f"{self.level} {self.what}{how_many}",
+            f"  {self.means}" if self.means else "",
             f"  for {self.who}, since {self.since:%Y-%m-%d %H:%M} UTC",
+            f"  e.g. {', '.join(self.examples)}" if self.examples else "",
             f"  what to do: {self.next_step}" if self.next_step else "",
             f"  {self.link}",
         ]
@@ -83,13 +97,15 @@ class Console:
 
 
 class Service:
-    """One address of `ALERT_URLS`: Slack, Teams, mail, a webhook or whatever else apprise knows."""
+    """One address of `ALERT_URLS`, perhaps with a name before it (`night=slack://…`), by which the policy says what it
+    takes: Slack, Teams, mail, a webhook or whatever else apprise knows."""
 
     def __init__(self, url: SecretStr) -> None:
-        self._url = url
         secret = url.get_secret_value()
+        named = _NAMED.match(secret)
+        self._address = SecretStr(secret[named.end() :] if named else secret)
         scheme = secret.partition("://")[0]
-        self.name = f"{scheme}-{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
+        self.name = named[1] if named else f"{scheme}-{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
 
     def send(self, title: str, body: str) -> None:
         """Raises `ChannelFailed` when the address is not understood or the service does not take the message."""
@@ -97,7 +113,7 @@ class Service:
 
         logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs addresses, and they hold secrets
         service = Apprise()
-        if not service.add(self._url.get_secret_value()):
+        if not service.add(self._address.get_secret_value()):
             raise ChannelFailed(f"alert channel {self.name}: its address in ALERT_URLS is not understood")
         if not service.notify(title=title, body=body):
             raise ChannelFailed(
@@ -110,17 +126,14 @@ def channels(urls: Sequence[SecretStr], log: logging.Logger) -> list[Channel]:
     return [Service(url) for url in urls] if urls else [Console(log)]
 
 
-def post(channel: Channel, alerts: Sequence[Alert], now: datetime | None = None) -> None:
-    """One message for all of them. Raises `ChannelFailed`."""
-    moment = now or datetime.now(UTC)
+def post(channel: Channel, alerts: Sequence[Alert]) -> None:
+    """One message for all of them, the worst first. Raises `ChannelFailed`."""
     bad = [alert for alert in alerts if not alert.recovered]
     good = [alert for alert in alerts if alert.recovered]
     parts = [f"{len(bad)} went wrong" if bad else "", f"{len(good)} recovered" if good else ""]
-    ordered = [*sorted(bad, key=lambda alert: not alert.urgent), *good]
-    lines = [alert.text(moment) for alert in ordered[:_SHOWN]]
-    if len(ordered) > _SHOWN:
-        lines.append(f"and {len(ordered) - _SHOWN} more: see the checks in Dagster")
-    channel.send(f"Cin7 to Emarsys: {', '.join(part for part in parts if part)}", "\n\n".join(lines))
+    ordered = [*sorted(bad, key=lambda alert: alert.level), *good]
+    title = f"Cin7 to Emarsys: {', '.join(part for part in parts if part)}"
+    channel.send(title, "\n\n".join(alert.text() for alert in ordered))
 
 
 def trial(urls: Sequence[SecretStr], log: logging.Logger) -> dict[str, str | None]:

@@ -211,6 +211,10 @@ def _erase_in_warehouse(
             named = " or ".join(f"list_contains($keys, lower({column}))" for column in columns)
             gone = connection.execute(f"delete from {table} where {named} returning 1", {"keys": keys}).fetchall()
             places |= {table: len(gone)} if gone else {}
+    for table in {"operations.exception_items", "operations.exception_decisions"} & present:
+        named = "exists (select 1 from unnest($names) as named(name) where contains(lower(key), name))"
+        gone = connection.execute(f"delete from {table} where {named} returning 1", {"names": list(names)}).fetchall()
+        places |= {table: len(gone)} if gone else {}
     factory.build(connection, settings.merchant)
     return places
 

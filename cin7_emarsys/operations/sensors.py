@@ -1,12 +1,9 @@
 """Sensors: they look at what this machine knows (no vendor is called) and tell people when a state changes.
 
-What belongs here: which states are watched, and remembering what each channel was told. What does not: the words and the
-channels (``alerts.py``), and how Dagster is asked (``dagster_internals.py``).
+What belongs here: which states are watched. What does not: remembering what each channel was told (``telling.py``), the
+words and the channels (``alerts.py``), and how Dagster is asked (``dagster_internals.py``).
 
-Alerts are states: one message when something turns bad, one when it recovers, none in between. The cursor holds, for each
-channel, what it was told to be bad and since when; it moves after the post, so a message that was not taken is sent again
-at the next tick. A tick that reached no channel fails; one that reached some of them keeps that and fails the next time, so
-a dead channel neither silences the others nor makes them repeat themselves, and the tick watch reports it to them.
+A tick that reached no channel fails, and the tick watch reports it to the others.
 """
 
 from __future__ import annotations
@@ -15,8 +12,7 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -28,91 +24,28 @@ from dagster import (
     RunsFilter,
     SensorDefinition,
     SensorEvaluationContext,
-    SensorResult,
     SkipReason,
     sensor,
 )
 
 from cin7_emarsys.merchant import SettingsError
-from cin7_emarsys.operations import alerts, dagster_internals
-from cin7_emarsys.operations.alerts import Alert, ChannelFailed
+from cin7_emarsys.operations import dagster_internals, telling
+from cin7_emarsys.operations.telling import State, Watched
 from cin7_emarsys.settings import configured, load_settings, paths
+from cin7_emarsys.warehouse.exceptions import Standing
 from cin7_emarsys.warehouse.factory import EMAIL
 
 _ALERTING = ("state_alerts", "run_failures", "tick_watch")
 _PING_SECONDS = 10
-Told = dict[str, dict[str, str]]
-"""Channel → what it was told to be bad → since when (ISO 8601)."""
+_FRESH: Mapping[str, State] = {"FAIL": "CRITICAL", "WARN": "good", "PASS": "good"}
 
 
-@dataclass(frozen=True)
-class Watched:
-    """One thing with a state. ``bad`` is None while nothing is known: the state it had stays."""
-
-    key: str
-    bad: bool | None
-    at: datetime
-    what: str
-    who: str
-    next_step: str
-    path: str
-    count: int | None = None
-    urgent: bool = True
-
-
-class Undelivered(Exception):
-    """An alert reached no further channel; it is sent again at the next tick."""
-
-
-def _tell(context: SensorEvaluationContext, watched: Iterable[Watched]) -> SensorResult | SkipReason:
+def _tell(context: SensorEvaluationContext, watched: Iterable[Watched]) -> SkipReason:
     """Posts what has changed to each channel. Raises `Undelivered`, and `SettingsError` when channels are not known."""
     if not configured() and not paths().sandbox_env.exists():
         return SkipReason("nothing is set up here (no .env, no CIN7_ or EMARSYS_ variable), so nobody is told")
-    settings = load_settings()
-    states = {state.key: state for state in watched}
-    before: Told = json.loads(context.cursor) if context.cursor else {}
-    after: Told = {}
-    failures: list[str] = []
-    posted = 0
-    for channel in alerts.channels(settings.alert_urls, context.log):
-        told = {key: since for key, since in before.get(channel.name, {}).items() if key in states}
-        now_bad = {**told}
-        news: list[Alert] = []
-        for key, state in states.items():
-            if state.bad and key not in told:
-                now_bad[key] = state.at.isoformat()
-                news.append(_alert(state, state.at, settings.merchant.alerts.ui_url))
-            elif state.bad is False and key in told:
-                del now_bad[key]
-                since = datetime.fromisoformat(told[key])
-                news.append(_alert(state, since, settings.merchant.alerts.ui_url, recovered=True))
-        try:
-            if news:
-                alerts.post(channel, news)
-                posted += len(news)
-            after[channel.name] = now_bad
-        except ChannelFailed as failure:
-            failures.append(str(failure))
-            after[channel.name] = told
-    if failures and not posted:
-        raise Undelivered("; ".join(failures))
-    for problem in failures:
-        context.log.error(problem)
-    reason = SkipReason(f"{posted} told" if posted else "nothing changed")
-    return SensorResult(skip_reason=reason, cursor=json.dumps(after))
-
-
-def _alert(state: Watched, since: datetime, ui_url: str, *, recovered: bool = False) -> Alert:
-    return Alert(
-        what=state.what,
-        who=state.who,
-        since=since,
-        next_step=state.next_step,
-        link=f"{ui_url.rstrip('/')}/{state.path}",
-        count=state.count,
-        urgent=state.urgent,
-        recovered=recovered,
-    )
+    posted = telling.tell(load_settings(), context.sensor_name, watched, context.log)
+    return SkipReason(f"{posted} told" if posted else "nothing changed")
 
 
 def _repository(context: SensorEvaluationContext) -> RepositoryDefinition:
@@ -136,19 +69,37 @@ def _checks(context: SensorEvaluationContext, owners: Mapping[AssetKey, str]) ->
         found = check.evaluation
         metadata: Mapping[str, Any] = {} if found is None else found.metadata
         rows = getattr(metadata.get("rows"), "value", None)
+        kept = getattr(metadata.get("standing"), "value", None)
+        standing = Standing.heard(kept) if isinstance(kept, dict) else None
         asset = check.key.asset_key
+        name = f"{asset.to_user_string()}, {check.key.name}"
         sentence = (found.description if found else None) or "the check failed"
+        state = _state(check, standing)
+        if check.state == "failed":
+            name += f": {sentence}" if state != "good" else ": what is left is ignored, or below its threshold"
         yield Watched(
             key=f"check:{asset.to_user_string()}:{check.key.name}",
-            bad=None if check.state == "pending" else check.state == "failed",
-            at=check.at,
-            what=f"{asset.to_user_string()}, {check.key.name}" + (f": {sentence}" if check.state == "failed" else ""),
-            who=owners.get(asset, "operations"),
+            state=state,
+            at=check.at - timedelta(hours=standing.hours if standing else 0),
+            what=name,
+            who=(standing.owner if standing else "") or owners.get(asset, "operations"),
             next_step=str(getattr(metadata.get("next_step"), "value", "")),
             path=f"assets/{asset.to_user_string()}?view=checks",
-            count=rows if isinstance(rows, int) else None,
-            urgent=check.is_error,
+            count=standing.count if standing and standing.count else rows if isinstance(rows, int) else None,
+            means=standing.means if standing else "",
+            examples=tuple(standing.examples) if standing else (),
         )
+
+
+def _state(check: dagster_internals.CheckState, standing: Standing | None) -> State | None:
+    """By the thresholds of its class, the oldest item being older by now than when it was asked; else by its severity."""
+    if check.state == "pending":
+        return None
+    if check.state == "passed":
+        return "good"
+    if standing is None:
+        return "CRITICAL" if check.is_error else "WARNING"
+    return standing.level((datetime.now(UTC) - check.at).total_seconds() / 3600) or "good"
 
 
 def _freshness(context: SensorEvaluationContext, owners: Mapping[AssetKey, str]) -> Iterator[Watched]:
@@ -156,7 +107,7 @@ def _freshness(context: SensorEvaluationContext, owners: Mapping[AssetKey, str])
         name = asset.key.to_user_string()
         yield Watched(
             key=f"freshness:{name}",
-            bad={"FAIL": True, "WARN": False, "PASS": False}.get(asset.state),
+            state=_FRESH.get(asset.state),
             at=asset.at,
             what=f"{name} is not up to date" if asset.state == "FAIL" else f"{name}, up to date",
             who=owners.get(asset.key, "operations"),
@@ -175,7 +126,7 @@ def _runs(context: SensorEvaluationContext) -> Iterator[Watched]:
             failed = run.status == DagsterRunStatus.FAILURE
             yield Watched(
                 key=f"job:{job}",
-                bad=None if failed and "dagster/parent_run_id" in run.tags else failed,
+                state=None if failed and "dagster/parent_run_id" in run.tags else "CRITICAL" if failed else "good",
                 at=datetime.fromtimestamp(record.end_time or record.create_timestamp.timestamp(), UTC),
                 what=f"job {'of the asset page' if job == '__ASSET_JOB' else job}" + (" failed" if failed else ""),
                 who="operations",
@@ -192,7 +143,7 @@ def _ticks(context: SensorEvaluationContext) -> Iterator[Watched]:
             reason = EMAIL.sub("(address)", tick.error.splitlines()[0][:200]) if tick.error else ""
             yield Watched(
                 key=f"{tick.kind}:{tick.name}",
-                bad=tick.failed,
+                state="CRITICAL" if tick.failed else "good",
                 at=tick.at,
                 what=f"{tick.kind} {tick.name}" + (f" fails: {reason}" if tick.failed else ""),
                 who="operations",
@@ -207,7 +158,7 @@ def _ticks(context: SensorEvaluationContext) -> Iterator[Watched]:
     default_status=DefaultSensorStatus.RUNNING,
     description="Tells when a check or the freshness of an asset turns bad, and when it recovers: once each.",
 )
-def state_alerts(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+def state_alerts(context: SensorEvaluationContext) -> SkipReason:
     """Checks and freshness."""
     owners = _owners(_repository(context))
     return _tell(context, [*_checks(context, owners), *_freshness(context, owners)])
@@ -219,7 +170,7 @@ def state_alerts(context: SensorEvaluationContext) -> SensorResult | SkipReason:
     default_status=DefaultSensorStatus.RUNNING,
     description="Tells when the first attempt of a job fails, and when the job succeeds again.",
 )
-def run_failures(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+def run_failures(context: SensorEvaluationContext) -> SkipReason:
     """Runs."""
     return _tell(context, _runs(context))
 
@@ -230,7 +181,7 @@ def run_failures(context: SensorEvaluationContext) -> SensorResult | SkipReason:
     default_status=DefaultSensorStatus.RUNNING,
     description="Tells when a schedule or a sensor itself fails, the other alert sensors among them.",
 )
-def tick_watch(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+def tick_watch(context: SensorEvaluationContext) -> SkipReason:
     """Schedules and sensors."""
     return _tell(context, _ticks(context))
 

@@ -1,7 +1,11 @@
 """Reading back: what Emarsys says of the contacts it accepted from us, and which it has that we know nothing of.
 
-What belongs here: asking in thousands, landing the answers, one transaction. What does not: what a difference means
-(``warehouse/models/reconciliation``).
+What belongs here: choosing who is asked, asking in thousands, landing the answers in one transaction. What does not: what a
+difference means (``warehouse/models/reconciliation``).
+
+Who is asked: what was accepted since it was last read, then what was last read as missing or different, then those whose
+reading is the oldest, so many that everybody is asked once in ``read_back.cycle_days``. What was read counts, also when the
+reading ends early; everybody else keeps the reading from before: not read is never missing.
 """
 
 from __future__ import annotations
@@ -10,7 +14,8 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, Literal, TextIO
 
 from duckdb import DuckDBPyConnection
 
@@ -21,9 +26,10 @@ from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.erased import Erased
 from cin7_emarsys.settings import Settings
-from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing
+from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing, TransportError
 from cin7_emarsys.warehouse.resource import Warehouse
 
+Scope = Literal["all", "due", "sent"]
 COLUMNS = {
     "email": ("VARCHAR", "Address of the contact."),
     "ours": ("BOOLEAN", "Emarsys accepted it from us."),
@@ -32,29 +38,38 @@ COLUMNS = {
     "opt_in": ("VARCHAR", "Consent at Emarsys: 1 yes, 2 no, null unknown."),
     "fields": ("JSON", "Value of each field of the field map at Emarsys, by string id."),
     "read_at": ("TIMESTAMP", "When Emarsys was asked (UTC)."),
+    "before": ("JSON", "The fields as they were read before they last changed."),
+    "before_at": ("TIMESTAMP", "When they were last read so (UTC)."),
+    "same_since": ("TIMESTAMP", "Since which reading the fields are as they are (UTC)."),
 }
 _TABLE = "create table if not exists reconciliation.contacts_read ({})".format(
     ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
 )
+_QUERIES = Path(__file__).parent / "queries"
+_NOT_THERE = ("2008", "2010")
 _NOT_INDEXED = "the customer id field is not indexed at Emarsys, so this account cannot be asked"
 
 
-@dataclass(frozen=True)
+@dataclass
 class ReadBack:
-    """Contacts asked for and found; contacts of others, None where they cannot be listed (``why_not``); calls."""
+    """Contacts asked for, found, and not read (the reading ended early, or the answer said nothing of them); rows that
+    nobody had asked for; contacts of others, None where they cannot be listed (``why_not``); calls; how it ended early."""
 
-    asked: int
-    found: int
-    others: int | None
-    why_not: str
-    calls: int
+    asked: int = 0
+    found: int = 0
+    not_read: int = 0
+    strangers: int = 0
+    others: int | None = None
+    why_not: str = "not asked"
+    calls: int = 0
+    ended: str = ""
 
 
-def read_contacts(settings: Settings, warehouse: Warehouse, *, everything: bool = True) -> ReadBack:
-    """Emarsys: POST contact/getdata for the contacts it accepted, GET contact/query for those without our customer id.
+def read_contacts(settings: Settings, warehouse: Warehouse, *, scope: Scope = "all") -> ReadBack:
+    """Emarsys: POST contact/getdata for contacts it accepted, GET contact/query for those without our customer id.
 
-    ``everything`` asks for all of them; else only for those accepted since they were last read, and not for the contacts
-    of others. Raises a `TransportError`; what was read before stays then.
+    ``scope``: all of them; those that are due; or only those accepted since they were last read, and then not the contacts
+    of others. Raises `AuthFailed` and `PermissionMissing`; any other trouble ends the reading early.
     """
     ledger = Ledger(settings.ledger_url)
     try:
@@ -63,33 +78,45 @@ def read_contacts(settings: Settings, warehouse: Warehouse, *, everything: bool 
         ledger.close()
     with warehouse.write() as connection:
         connection.execute(_TABLE)
-        known = _accepted(connection, everything)
+        known = _chosen(connection, scope, settings.merchant.read_back.cycle_days)
+    read = ReadBack(asked=len(known))
+    if not known and scope == "sent":
+        return read
     settings.paths.outbox.mkdir(parents=True, exist_ok=True)
     file = settings.paths.outbox / f"read-back-{uuid.uuid4().hex[:12]}.ndjson"
     try:
         with connect(settings) as emarsys, file.open("w") as out:
-            fields = _fields(settings, emarsys)
-            found = 0
-            for start in range(0, len(known), BATCH):
-                found += _ask(emarsys, known[start : start + BATCH], fields, out)
-                progress.report("contacts read back", min(start + BATCH, len(known)), len(known))
-            others, why_not = _others(settings, emarsys, set(known), fields, out) if everything else (None, "not asked")
-            calls = emarsys.calls
-        with warehouse.write() as connection:
-            _load(connection, str(file), everything)
+            try:
+                _ask_all(settings, emarsys, known, out, read, others=scope != "sent")
+            except (AuthFailed, PermissionMissing):
+                raise
+            except TransportError as error:
+                read.ended = str(error)
+            finally:
+                read.calls = emarsys.calls
+                out.flush()
+                with warehouse.write() as connection:
+                    _load(connection, str(file), others=read.others is not None)
     finally:
         file.unlink(missing_ok=True)
-    return ReadBack(len(known), found, others, why_not, calls)
+    return read
 
 
-def _accepted(connection: DuckDBPyConnection, everything: bool) -> list[str]:
-    rows = connection.execute(
-        "select delivered.key from delivery.delivered as delivered "
-        "left join reconciliation.contacts_read as read on read.email = delivered.key and read.ours "
-        "where delivered.flow = 'contacts' and (? or read.email is null or read.read_at <= delivered.accepted_at) "
-        "order by delivered.key",
-        [everything],
-    ).fetchall()
+def _ask_all(
+    settings: Settings, emarsys: Emarsys, known: Sequence[str], out: TextIO, read: ReadBack, *, others: bool
+) -> None:
+    read.not_read = len(known)
+    fields = _fields(settings, emarsys)
+    for start in range(0, len(known), BATCH):
+        _ask(emarsys, known[start : start + BATCH], fields, out, read)
+        progress.report("contacts read back", min(start + BATCH, len(known)), len(known))
+    if others:
+        read.others, read.why_not = _others(settings, emarsys, fields, out)
+
+
+def _chosen(connection: DuckDBPyConnection, scope: Scope, cycle_days: int) -> list[str]:
+    query = (_QUERIES / "to_read.sql").read_text()
+    rows = connection.execute(query, {"scope": scope, "cycle_days": cycle_days}).fetchall()
     return [email for (email,) in rows]
 
 
@@ -100,23 +127,25 @@ def _fields(settings: Settings, emarsys: Emarsys) -> dict[str, str]:
     return {field_id: name for field_id, name in named.items() if name in mapped}
 
 
-def _ask(emarsys: Emarsys, asked: Sequence[str], fields: dict[str, str], out: TextIO) -> int:
+def _ask(emarsys: Emarsys, asked: Sequence[str], fields: dict[str, str], out: TextIO, read: ReadBack) -> None:
     rows, errors = emarsys.contact_data_and_errors(asked, [*fields, OPT_IN_FIELD])
     there = {str(row.get(EMAIL_FIELD)).strip().lower(): row for row in rows}
     codes = {email.strip().lower(): code for email, code in errors.items()}
+    read.strangers += len(there.keys() - set(asked))
     for email in asked:
         row = there.get(email)
+        if row is None and codes.get(email) not in _NOT_THERE:
+            continue  # nothing was said of it
         values = {} if row is None else {name: row.get(field_id) for field_id, name in fields.items()}
         opt_in = None if row is None else row.get(OPT_IN_FIELD)
         _write(
             out, emarsys, email, ours=True, found=row is not None, code=codes.get(email), opt_in=opt_in, fields=values
         )
-    return len(there)
+        read.found += row is not None
+        read.not_read -= 1
 
 
-def _others(
-    settings: Settings, emarsys: Emarsys, known: set[str], fields: dict[str, str], out: TextIO
-) -> tuple[int | None, str]:
+def _others(settings: Settings, emarsys: Emarsys, fields: dict[str, str], out: TextIO) -> tuple[int | None, str]:
     name = next((row.string_id for row in settings.merchant.contacts.field_map if row.attribute == "customer_id"), None)
     field_id = next((field_id for field_id, string_id in fields.items() if string_id == name), None)
     if field_id is None:
@@ -128,7 +157,7 @@ def _others(
     except Permanent:  # Emarsys refuses to search by a field that is not indexed
         return None, _NOT_INDEXED
     erased = Erased(settings.paths.state)
-    strangers = {email.strip().lower() for email in emails if not erased.knows(email)} - known
+    strangers = {email.strip().lower() for email in emails if not erased.knows(email)}
     for email in sorted(strangers):
         _write(out, emarsys, email, ours=False, found=True)
     return len(strangers), ""
@@ -139,13 +168,15 @@ def _write(out: TextIO, emarsys: Emarsys, email: str, **told: Any) -> None:
     out.write(json.dumps({"email": email, "read_at": at, **told}, ensure_ascii=False) + "\n")
 
 
-def _load(connection: DuckDBPyConnection, file: str, everything: bool) -> None:
+def _load(connection: DuckDBPyConnection, file: str, *, others: bool) -> None:
+    """What was read replaces the reading before of the same contacts; the contacts of others are replaced as a whole."""
     typed = ", ".join(f"'{name}': '{kind}'" for name, (kind, _) in COLUMNS.items())
-    incoming = f"read_json('{file}', format = 'newline_delimited', columns = {{{typed}}})"
-    if everything:
-        connection.execute(f"create or replace table reconciliation.contacts_read as select * from {incoming}")
-        return
-    connection.execute(f"create or replace temp table incoming as select * from {incoming}")
-    connection.execute("delete from reconciliation.contacts_read where email in (select email from incoming)")
-    connection.execute("insert into reconciliation.contacts_read by name from incoming")
+    connection.execute(
+        "create or replace temp table incoming as select * from "
+        f"read_json('{file}', format = 'newline_delimited', columns = {{{typed}}})"
+    )
+    query = (_QUERIES / "contacts_read.sql").read_text()
+    connection.execute(f"create or replace temp table merged as {query}", {"others": others})
+    connection.execute("create or replace table reconciliation.contacts_read as from merged")
+    connection.execute("drop table merged")
     connection.execute("drop table incoming")

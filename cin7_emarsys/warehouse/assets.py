@@ -31,7 +31,7 @@ from dagster import (
 )
 
 from cin7_emarsys.settings_resource import SettingsResource
-from cin7_emarsys.warehouse import factory, gates
+from cin7_emarsys.warehouse import exceptions, factory, gates
 from cin7_emarsys.warehouse.factory import Model, build, models
 from cin7_emarsys.warehouse.resource import Warehouse
 
@@ -41,8 +41,14 @@ _MARKETING = {
 }  # fmt: skip
 _READ_NIGHTLY = {"staging.locations", "staging.bins", "staging.families"}
 
+_BESIDE = ("reconciliation", "operations")
+
 # Read by models, but books that many steps keep, not data that flows.
-_BOOKS = {"raw.sale_queue", "raw.watermarks", "delivery.catalogue_collected"}
+_BOOKS = {
+    "raw.sale_queue", "raw.watermarks", "delivery.catalogue_collected", "delivery.catalogue_history",
+    "reconciliation.catalogue_export", "operations.exception_items", "operations.exception_classes",
+    "operations.exception_decisions",
+}  # fmt: skip
 
 
 def key_of(name: str) -> AssetKey:
@@ -53,7 +59,7 @@ def key_of(name: str) -> AssetKey:
 def _owner(model: Model) -> str:
     if model.schema == "staging":
         return "team:data"
-    if model.schema == "reconciliation":
+    if model.schema in _BESIDE:
         return "team:operations"
     return "team:marketing" if model.name.split(".")[1] in _MARKETING else "team:operations"
 
@@ -69,12 +75,12 @@ def _spec(model: Model) -> AssetSpec:
         key_of(model.name),
         deps=[key_of(read) for read in sorted(model.depends - _BOOKS) if not read.startswith("policy.")],
         description=f"{model.meaning}\n\n{model.grain[0].upper()}{model.grain[1:]}.",
-        group_name=model.schema if model.schema == "reconciliation" else f"warehouse_{model.schema}",
+        group_name=model.schema if model.schema in _BESIDE else f"warehouse_{model.schema}",
         owners=[_owner(model)],
         kinds={"duckdb", "sql"},
         metadata={"dagster/column_schema": schema, "file": model.file},
         freshness_policy=FreshnessPolicy.time_window(
-            fail_window=timedelta(hours=30 if model.name in _READ_NIGHTLY or model.schema == "reconciliation" else 2)
+            fail_window=timedelta(hours=30 if model.name in _READ_NIGHTLY or model.schema in _BESIDE else 2)
         ),
     )
 
@@ -115,8 +121,12 @@ def together(name: str, chosen: Sequence[Model]) -> AssetsDefinition:
     return build_models
 
 
-def _result(condition: gates.Condition, asset: str, gate: gates.Gate) -> AssetCheckResult:
+def _result(
+    condition: gates.Condition, asset: str, gate: gates.Gate, standing: exceptions.Standing | None
+) -> AssetCheckResult:
     metadata: dict[str, Any] = {"rows": gate.rows}
+    if standing:
+        metadata["standing"] = standing.told()
     if gate.rows:
         metadata["next_step"] = gate.next_step
     if gate.sample:
@@ -139,7 +149,8 @@ def _result(condition: gates.Condition, asset: str, gate: gates.Gate) -> AssetCh
 
 
 def checks_of(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDefinition:
-    """Asset checks that show conditions: total, up to 20 rows, and what to do. `name` is the op's."""
+    """Asset checks that ask conditions and keep what they find as exceptions; they show the total, up to 20 rows, and
+    what to do. `name` is the op's."""
     asked = {
         AssetCheckKey(key_of(asset), condition.name): (asset, condition)
         for condition in conditions
@@ -159,14 +170,18 @@ def checks_of(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDe
         ],
         can_subset=True,
     )
-    def check(context: AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[AssetCheckResult]:
-        with warehouse.read() as connection:
-            results = [
-                _result(asked[key][1], asked[key][0], gates.ask(connection, asked[key][1]))
-                for key in asked
-                if key in context.selected_asset_check_keys
-            ]
-        yield from results
+    def check(
+        context: AssetCheckExecutionContext, warehouse: Warehouse, settings: SettingsResource
+    ) -> Iterator[AssetCheckResult]:
+        merchant = settings.load().merchant
+        chosen = [asked[key] for key in asked if key in context.selected_asset_check_keys]
+        with warehouse.write() as connection:
+            exceptions.prepare(connection, merchant)
+            found = {
+                condition.name: exceptions.record(connection, condition, merchant)
+                for condition in {condition.name: condition for _, condition in chosen}.values()
+            }
+        yield from (_result(condition, asset, *found[condition.name]) for asset, condition in chosen)
 
     return check
 

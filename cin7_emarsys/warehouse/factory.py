@@ -8,6 +8,7 @@ column, and when it is not simply replaced at each build:
 
 * `-- materialize: history at <time column> [ignoring <column>, ...]`: only rows that changed are written, each with
   `valid_from` and `valid_to`; a row is open while `valid_to` is null.
+* `-- materialize: view`: a view, always as its tables are.
 * `-- materialize: append`: rows whose key is not there yet are added; what is there is never touched.
 * `-- feedback: schema.table, ...`: tables read in the state before the build; no dependency of the graph.
 
@@ -58,7 +59,7 @@ class Model:
     key: tuple[str, ...]
     meaning: str
     columns: Mapping[str, str]
-    materialize: Literal["table", "history", "append"]
+    materialize: Literal["table", "view", "history", "append"]
     at: str | None
     ignoring: frozenset[str]
     feedback: frozenset[str]
@@ -112,10 +113,12 @@ def parse(file: Path, text: str, connection: DuckDBPyConnection) -> Model:
     for needed in ("grain", "key", "meaning"):
         if needed not in tags:
             raise ModelError(shown, f"the header lacks `-- {needed}:`")
-    how = re.fullmatch(r"(table|append|history at (\w+)(?: ignoring ([\w, ]+))?)", tags.get("materialize", "table"))
+    how = re.fullmatch(
+        r"(table|view|append|history at (\w+)(?: ignoring ([\w, ]+))?)", tags.get("materialize", "table")
+    )
     if not how:
-        raise ModelError(shown, "`-- materialize:` is table, append or history at <column> [ignoring <columns>]")
-    kind: Literal["table", "history", "append"] = "history" if how[2] else "append" if how[1] == "append" else "table"
+        raise ModelError(shown, "`-- materialize:` is table, view, append or history at <column> [ignoring <columns>]")
+    kind: Literal["table", "view", "history", "append"] = "history" if how[2] else how[1]  # type: ignore[assignment]
     sql = "\n".join(lines[body:]).strip().rstrip(";")
     feedback = frozenset(_names(tags.get("feedback", "")))
     read = _tables(shown, sql, connection)
@@ -201,7 +204,7 @@ def build(connection: DuckDBPyConnection, merchant: Merchant, only: Iterable[str
 
 @contextmanager
 def sources(connection: DuckDBPyConnection) -> Iterator[None]:
-    """Stand-ins, empty, for the tables that no room has made yet; gone again afterwards."""
+    """Stand-ins, empty, for the tables that no room has made yet; gone again afterwards, but for `operations`."""
     present = _present(connection)
     missing = []
     for schema in SCHEMAS:
@@ -209,7 +212,8 @@ def sources(connection: DuckDBPyConnection) -> Iterator[None]:
     for name, statement in _created((FOLDER / "sources.sql").read_text()).items():
         if name not in present:
             connection.execute(statement)
-            missing.append(name)
+            if not name.startswith("operations."):  # what people decide: stays, and views look at it
+                missing.append(name)
     for model in models().values():  # our own: stay, so that a cadence can be the first to build its part of them
         if model.name not in present:
             _ensure(connection, model)
@@ -221,8 +225,8 @@ def sources(connection: DuckDBPyConnection) -> Iterator[None]:
 def _write(connection: DuckDBPyConnection, model: Model) -> Built:
     started = time.perf_counter()
     try:
-        if model.materialize == "table":
-            connection.execute(f"create or replace table {model.name} as {model.sql}")
+        if model.materialize in ("table", "view"):
+            connection.execute(f"create or replace {model.materialize} {model.name} as {model.sql}")
         else:
             _ensure(connection, model)
             (_append if model.materialize == "append" else _keep_history)(connection, model)
@@ -240,6 +244,9 @@ def _figures(model: Model, source: str) -> str:
 
 
 def _ensure(connection: DuckDBPyConnection, model: Model) -> None:
+    if model.materialize == "view":
+        connection.execute(f"create view if not exists {model.name} as {model.sql}")
+        return
     listed = ", ".join(f'"{name}" {kind}' for name, kind in model.table_columns.items())
     connection.execute(f"create table if not exists {model.name} ({listed})")
 

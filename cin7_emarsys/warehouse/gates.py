@@ -3,10 +3,15 @@
 Belongs here: reading `gates/*.sql` and `checks/*.sql` and asking them. Does not belong here: what is done about the
 answer; the asset checks show it, and an export asks again in its own transaction before it sends.
 
-A file opens with `-- title:`, `-- assets: schema.table, ...`, `-- next_step:` and, if it is a gate,
-`-- guards: flow, ...`; further `-- severity: warn` (else error) and `-- blocking: true` (what follows in the same run
-is skipped). `{rows}` in the texts becomes the number of offending rows, `{minutes}` the minutes that as many calls to
-Cin7 take. E-mail addresses in the rows are blanked: they are shown in the UI and in messages.
+Each is also a class of exceptions (`exceptions.py`): what offends is looked at by a person until it no longer does.
+
+A file opens with `-- title:`, `-- assets: schema.table, ...`, `-- key: column, ...` (what an offending row is known by),
+`-- owner: role`, `-- means:` (what it means for the business), `-- next_step:` and, if it is a gate, `-- guards: flow, ...`;
+further `-- severity: warn` (else error), `-- critical: count 20, share 0.05, hours 48` (when a warning becomes critical),
+`-- of: table` (what a share is a share of), `-- due_hours: 4` (by when somebody should have looked) and
+`-- blocking: true` (what follows in the same run is skipped). `{rows}` in the texts becomes the number of offending rows,
+`{minutes}` the minutes that as many calls to Cin7 take. E-mail addresses in the rows are blanked: they are shown in the UI
+and in messages.
 """
 
 from __future__ import annotations
@@ -21,11 +26,13 @@ from typing import Any, Literal
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from cin7_emarsys.merchant import Threshold
 from cin7_emarsys.warehouse.factory import EMAIL, FOLDER, Model, ModelError
 
 SAMPLE = 20
 FLOWS = ("contacts", "catalogue", "sales", "events")
 _CIN7_CALLS_PER_MINUTE = 50
+_DUE_HOURS = {"error": 8, "warn": 72}
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,12 @@ class Condition:
     guards: tuple[str, ...]
     severity: Literal["error", "warn"]
     blocking: bool
+    key: tuple[str, ...]
+    owner: str
+    means: str
+    critical: Threshold
+    population: str
+    due_hours: int
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ def parse(file: Path) -> Condition:
     shown = f"{file.parent.name}/{file.name}"
     text = file.read_text()
     tags = {found[1]: found[2].strip() for found in re.finditer(r"^-- (\w+): (.+)$", text, re.MULTILINE)}
-    for needed in ("title", "assets", "next_step"):
+    for needed in ("title", "assets", "key", "owner", "means", "next_step"):
         if needed not in tags:
             raise ModelError(shown, f"the header lacks `-- {needed}:`")
     guards = _names(tags.get("guards", ""))
@@ -76,6 +89,12 @@ def parse(file: Path) -> Condition:
         guards=guards,
         severity=severity,
         blocking=tags.get("blocking") == "true",
+        key=_names(tags["key"]),
+        owner=tags["owner"],
+        means=tags["means"],
+        critical=Threshold.model_validate(dict(part.split() for part in _names(tags.get("critical", "")))),
+        population=tags.get("of", ""),
+        due_hours=int(tags.get("due_hours", _DUE_HOURS[severity])),
     )
 
 
@@ -109,7 +128,7 @@ def ask(connection: DuckDBPyConnection, condition: Condition) -> Gate:
         condition.name,
         condition.title.format(**words),
         total,
-        [dict(zip(columns, map(_blanked, row), strict=True)) for row in rows],
+        [dict(zip(columns, map(blanked, row), strict=True)) for row in rows],
         condition.next_step.format(**words),
     )
 
@@ -138,7 +157,7 @@ def unique_keys(models: Sequence[Model]) -> Condition:
         )
 
     return Condition(
-        name="unique_keys",
+        name=f"unique_keys_{models[0].schema}",
         file=f"{models[0].schema}/*.sql",
         sql=" union all ".join(map(doubled, models)),
         title="{rows} keys stand for more than one row",
@@ -147,10 +166,17 @@ def unique_keys(models: Sequence[Model]) -> Condition:
         guards=(),
         severity="error",
         blocking=False,
+        key=("model", "key"),
+        owner="data",
+        means="The same thing counts twice here, so figures built on it are too high.",
+        critical=Threshold(),
+        population="",
+        due_hours=_DUE_HOURS["error"],
     )
 
 
-def _blanked(value: object) -> object:
+def blanked(value: object) -> object:
+    """A value as it may be shown: without e-mail addresses."""
     return EMAIL.sub("(address)", value) if isinstance(value, str) else value
 
 

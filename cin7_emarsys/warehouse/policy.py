@@ -66,7 +66,8 @@ TABLES: dict[str, dict[str, str]] = {
         "deadline_hours": "INTEGER",
         "enabled": "BOOLEAN",
     },
-    "contact_fields": {"attribute": "VARCHAR", "string_id": "VARCHAR"},
+    "contact_fields": {"attribute": "VARCHAR", "string_id": "VARCHAR", "type": "VARCHAR"},
+    "owners": {"role": "VARCHAR", "who": "VARCHAR"},
 }
 
 
@@ -147,6 +148,8 @@ def _rows(merchant: Merchant) -> dict[str, Sequence[dict[str, Any]]]:
             for name, event in merchant.events.items()
         ],
         "contact_fields": [
-            {"attribute": row.attribute, "string_id": row.string_id} for row in merchant.contacts.field_map
+            {"attribute": row.attribute, "string_id": row.string_id, "type": row.type}
+            for row in merchant.contacts.field_map
         ],
+        "owners": [{"role": role, "who": who} for role, who in merchant.owners.items()],
     }

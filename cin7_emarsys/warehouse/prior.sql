@@ -33,3 +33,12 @@ create table mart.order_facts (
     fact_id VARCHAR, fact VARCHAR, event VARCHAR, sale_id VARCHAR, document_id VARCHAR, fact_at TIMESTAMP,
     recorded_at TIMESTAMP, silent BOOLEAN, absorbed BOOLEAN
 );
+create table reconciliation.drift (
+    what VARCHAR, key VARCHAR, email VARCHAR, field VARCHAR, ours VARCHAR, theirs VARCHAR, cause VARCHAR, expected BOOLEAN,
+    since TIMESTAMP, read_at TIMESTAMP, owner VARCHAR, next_step VARCHAR
+);
+create table reconciliation.balance (
+    flow VARCHAR, day DATE, from_at TIMESTAMP, until_at TIMESTAMP, source BIGINT, excluded BIGINT, excluded_by JSON,
+    eligible BIGINT, unaccounted BIGINT, unchanged BIGINT, sent BIGINT, accepted BIGINT, rejected BIGINT, retryable BIGINT,
+    unknown BIGINT, parked BIGINT, open BIGINT
+);

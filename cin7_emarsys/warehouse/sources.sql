@@ -159,11 +159,11 @@ create table raw.sale_queue (
 create table raw.watermarks (entity VARCHAR, watermark TIMESTAMP, mode VARCHAR, completed_at TIMESTAMP);
 create table delivery.catalogue_items (
     item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT,
-    c_stock_state VARCHAR, payload_hash VARCHAR
+    c_stock_state VARCHAR, title VARCHAR, link VARCHAR, image VARCHAR, payload_hash VARCHAR
 );
 create table delivery.catalogue_collected (
     item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT,
-    c_stock_state VARCHAR
+    c_stock_state VARCHAR, title VARCHAR, link VARCHAR, image VARCHAR
 );
 create table delivery.records (
     record_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload JSON, outcome VARCHAR, code VARCHAR,
@@ -171,10 +171,29 @@ create table delivery.records (
 );
 create table delivery.delivered (flow VARCHAR, key VARCHAR, payload JSON, accepted_at TIMESTAMP);
 create table delivery.publications (version BIGINT, published_at TIMESTAMP, collected_at TIMESTAMP);
-create table reconciliation.contacts_read (
-    email VARCHAR, ours BOOLEAN, found BOOLEAN, code VARCHAR, opt_in VARCHAR, fields JSON, read_at TIMESTAMP
+create table delivery.catalogue_history (
+    item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT,
+    c_stock_state VARCHAR, title VARCHAR, link VARCHAR, image VARCHAR, payload_hash VARCHAR, version BIGINT,
+    until_version BIGINT
 );
+create table reconciliation.contacts_read (
+    email VARCHAR, ours BOOLEAN, found BOOLEAN, code VARCHAR, opt_in VARCHAR, fields JSON, read_at TIMESTAMP,
+    before JSON, before_at TIMESTAMP, same_since TIMESTAMP
+);
+create table reconciliation.catalogue_export (item VARCHAR, columns JSON, taken_at TIMESTAMP);
 create table operations.aliases (
     alias VARCHAR, person VARCHAR, reason VARCHAR, who VARCHAR, written_at TIMESTAMP
 );
 create table operations.releases (hold_id VARCHAR, released_at TIMESTAMP, reason VARCHAR, who VARCHAR);
+create table operations.exception_classes (
+    class VARCHAR, level VARCHAR, title VARCHAR, means VARCHAR, owner VARCHAR, next_step VARCHAR, due_hours INTEGER,
+    population BIGINT, asked_at TIMESTAMP
+);
+create table operations.exception_items (
+    class VARCHAR, key VARCHAR, cause VARCHAR, owner VARCHAR, next_step VARCHAR, first_seen_at TIMESTAMP,
+    resolved_at TIMESTAMP, reopened INTEGER
+);
+create table operations.exception_decisions (
+    class VARCHAR, key VARCHAR, assigned_to VARCHAR, ignored_until TIMESTAMP, reason VARCHAR, who VARCHAR,
+    decided_at TIMESTAMP
+);

@@ -9,7 +9,7 @@ import pytest
 from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.scheduler.instigation import TickStatus
 
-from cin7_emarsys.operations.sensors import Undelivered
+from cin7_emarsys.operations.telling import Undelivered
 from cin7_emarsys_tests.operations.conftest import Endpoint, Place
 
 # apprise loads its mail plug-in, which imports imghdr
@@ -28,7 +28,7 @@ def test_a_check_is_told_once_and_once_more_when_it_recovers(place: Place, told:
     place.run(rows=3)
     place.tick("state_alerts")
     (text,) = told.take()
-    assert "FAILED mart/ats, adds_up" in text
+    assert "CRITICAL mart/ats, adds_up" in text
     assert "(3 rows)" in text
     assert "for operations, since 20" in text
     assert "what to do: Look at these SKUs." in text
@@ -82,7 +82,7 @@ def test_a_job_is_told_when_its_first_attempt_fails(place: Place, told: Endpoint
     failed = place.instance.get_runs(limit=1)[0]
     place.tick("run_failures")
     (text,) = told.take()
-    assert "FAILED job stock failed" in text
+    assert "CRITICAL job stock failed" in text
     assert f"runs/{failed.run_id}" in text
     assert "ana.lee" not in text
     place.run(raises=True, tags={"dagster/parent_run_id": failed.run_id, "dagster/root_run_id": failed.run_id})
@@ -157,7 +157,7 @@ def test_without_channels_the_console_is_told(place: Place, capsys: pytest.Captu
     place.run(rows=1)
     place.tick("state_alerts")
     printed = capsys.readouterr().out
-    assert "FAILED mart/ats, adds_up" in printed
+    assert "CRITICAL mart/ats, adds_up" in printed
     assert "(1 row)" in printed
 
 
@@ -207,6 +207,6 @@ def test_the_sensors_know_the_whole_graph(place: Place, told: Endpoint) -> None:
     for each in ("state_alerts", "run_failures", "tick_watch", "heartbeat"):
         place.tick(each)
     (text,) = told.take()
-    assert "FAILED mart/ats is not up to date" in text
+    assert "CRITICAL mart/ats is not up to date" in text
     assert "for operations" in text
     assert "adds_up" not in text

@@ -62,10 +62,14 @@ def test_no_committed_text_names_an_index_or_a_path_of_a_machine() -> None:
 
 def test_every_check_and_sensor_is_documented_and_the_other_way_round() -> None:
     from cin7_emarsys.definitions import defs
+    from cin7_emarsys.operations import exceptions
+    from cin7_emarsys.views.exceptions import document
 
     repository = defs.get_repository_def()
     checks = {key.name for key in repository.asset_graph.asset_check_keys}
     text = _text("docs/checks.md")
-    documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) | {"unique_keys"}
-    assert checks == documented
+    documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert checks == documented == set(exceptions.classes())
+    table = document(exceptions.classes().values())
+    assert table in text, f"put this table into docs/checks.md:\n{table}"
     assert all(f"`{sensor.name}`" in text for sensor in repository.sensor_defs)

@@ -9,15 +9,15 @@ import pytest
 
 from cin7_emarsys.emarsys import client
 from cin7_emarsys.reconciliation import read_back
-from cin7_emarsys.reconciliation.read_back import ReadBack, read_contacts
+from cin7_emarsys.reconciliation.read_back import ReadBack, Scope, read_contacts
 from cin7_emarsys.transport import PermissionMissing
 from cin7_emarsys_tests.emarsys.conftest import Project, contact
 
 ANA, BEN, CARO = "ana@example.com", "ben@example.com", "caro@example.com"
 
 
-def read(work: Project, *, everything: bool = True) -> ReadBack:
-    return read_contacts(work.settings, work.warehouse, everything=everything)
+def read(work: Project, scope: Scope = "all") -> ReadBack:
+    return read_contacts(work.settings, work.warehouse, scope=scope)
 
 
 def rows(work: Project) -> dict[str, dict[str, Any]]:
@@ -80,10 +80,10 @@ def test_contacts_of_others_cannot_be_asked_for(work: Project) -> None:
 def test_only_what_was_sent_since(work: Project) -> None:
     work.known(ANA, BEN)
     read(work)
-    assert read(work, everything=False).asked == 0
+    assert read(work, "sent").asked == 0
     work.contacts(contact(ANA, first_name="Anna"), contact(BEN), contact(CARO))
     work.run("contacts")
-    said = read(work, everything=False)
+    said = read(work, "sent")
     assert (said.asked, said.found) == (2, 2)
     assert set(rows(work)) == {ANA, BEN, CARO}
     assert json.loads(rows(work)[ANA]["fields"])["first_name"] == "Anna"

@@ -36,7 +36,7 @@ def load(folder: Path, **files: str) -> dict[str, factory.Model]:
         (HEADER + "select no_such as a from raw.products", 'Referenced column "no_such" not found'),
         (HEADER + "selec 1 as a", "syntax error"),
         (HEADER + "select 1 as a; select 2 as a", "must be one SELECT"),
-        (HEADER + "-- materialize: view\nselect 1 as a", "`-- materialize:` is table, append or history"),
+        (HEADER + "-- materialize: cube\nselect 1 as a", "`-- materialize:` is table, view, append or history"),
         (HEADER + "-- materialize: history at seen\nselect 1 as a", "names seen, which is not a column"),
         (HEADER + "-- figure most: max(b)\nselect 1 as a", 'Referenced column "b" not found'),
         (HEADER + "-- feedback: raw.me\nselect 1 as a", "names raw.me, which the SQL does not read"),
@@ -87,11 +87,11 @@ def test_a_failing_model_leaves_everything_as_it_was_and_names_its_file() -> Non
     assert world.rows("staging.products", "sku") == ["A"]
 
 
-def test_missing_tables_of_other_rooms_stand_in_empty_and_are_gone_again() -> None:
+def test_missing_tables_of_other_rooms_stand_in_empty_and_are_gone_again_but_what_people_decide() -> None:
     with duckdb.connect(":memory:") as connection:
         factory.build(connection, World().merchant)
         schemas = {row[0] for row in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()}
-    assert schemas == {"mart", "policy", "reconciliation", "staging"}
+    assert schemas == {"mart", "policy", "reconciliation", "staging", "operations"}
 
 
 def test_an_unknown_model_is_refused() -> None:

@@ -166,7 +166,7 @@ def test_keys_are_unique_in_a_history_too() -> None:
     ("text", "problem"),
     [
         ("-- title: x\nselect 1", "lacks `-- assets:`"),
-        ("-- title: x\n-- assets: a.b\n-- next_step: y\n-- guards: z\n", "takes"),
+        ("-- title: x\n-- assets: a.b\n-- key: k\n-- owner: o\n-- means: m\n-- next_step: y\n-- guards: z\n", "takes"),
     ],
 )
 def test_a_header_that_is_not_whole_is_named(tmp_path: Path, text: str, problem: str) -> None:

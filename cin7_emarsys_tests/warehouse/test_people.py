@@ -120,7 +120,7 @@ def test_an_alias_that_was_never_sent_is_left_out() -> None:
     world.put("operations.aliases", alias("old@x.com", "new@x.com")).build()
     assert world.rows("mart.contacts", "email") == ["new@x.com"]
     assert world.rows("mart.excluded where flow = 'contacts'", "key", "rule") == [("old@x.com", "joined")]
-    assert world.one("reconciliation.flow_balance where flow = 'contacts'", "unaccounted") == 0
+    assert world.one("reconciliation.balance where flow = 'contacts'", "unaccounted") == 0
 
 
 def test_a_moved_address_leaves_its_contact_behind_or_its_orders() -> None:
@@ -136,7 +136,7 @@ def test_a_moved_address_leaves_its_contact_behind_or_its_orders() -> None:
     assert [row["customer_id"] for row in offending(world, "addresses_moved").sample] == ["c2"]
     orphans = "reconciliation.orphan_customers where missing_at = 'cin7'"
     assert world.rows(orphans, "email", "cause") == [("was@x.com", "merged")]
-    assert world.one("reconciliation.flow_balance where flow = 'contacts'", "unaccounted") == 0
+    assert world.one("reconciliation.balance where flow = 'contacts'", "unaccounted") == 0
 
 
 def test_nothing_but_an_alias_joins() -> None:

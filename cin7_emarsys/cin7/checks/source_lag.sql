@@ -1,6 +1,10 @@
 -- title: {rows} sources have not been read for more than a day
 -- assets: raw.sale_headers
 -- severity: warn
+-- key: entity
+-- owner: operations
+-- means: What marketing does rests on data that is too old.
+-- critical: hours 24
 -- next_step: See why their job does not run (schedules switched off, credentials, rate limit).
 select entity, watermark as read_up_to, completed_at
 from raw.watermarks

@@ -5,8 +5,4 @@ select
     count(*) filter (what = 'sku' and missing_at = 'cin7') as skus_here,
     count(*) filter (what = 'customer' and missing_at = 'emarsys') as customers_there,
     count(*) filter (what = 'customer' and missing_at = 'cin7') as customers_here
-from (
-    select 'sku' as what, missing_at, expected from reconciliation.orphan_skus
-    union all
-    select 'customer', missing_at, expected from reconciliation.orphan_customers
-)
+from reconciliation.orphans

@@ -10,16 +10,9 @@
 -- @column since: Since when, as far as it is known (UTC).
 -- @column owner: Who answers for it.
 -- @column next_step: What to do.
-with listed as (
-    select 'sku' as what, missing_at, sku as key, cause, expected, since, owner, next_step
-    from reconciliation.orphan_skus
-    union all
-    select 'customer', missing_at, person, cause, expected, since, owner, next_step
-    from reconciliation.orphan_customers
-),
-chosen as (
-    select *
-    from listed
+with chosen as (
+    select what, missing_at, key, cause, expected, since, owner, next_step
+    from reconciliation.orphans
     where case $filter
             when 'skus_there' then what = 'sku' and missing_at = 'emarsys'
             when 'skus_here' then what = 'sku' and missing_at = 'cin7'

@@ -1,6 +1,9 @@
 -- title: {rows} batches have been on their way for more than an hour
 -- assets: delivery.in_flight
 -- severity: warn
+-- key: batch_id
+-- owner: operations
+-- means: A delivery stopped half-way; what it carried may be late.
 -- next_step: Their process died or hangs. Run the job of that flow again: what certainly did not leave goes again, the rest is sent again or parked.
 select batch_id, flow, run_id, state, records, created_at
 from delivery.in_flight

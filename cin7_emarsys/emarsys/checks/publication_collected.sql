@@ -1,6 +1,10 @@
 -- title: {rows} versions of the product file have waited for more than a day for Emarsys to fetch them
 -- assets: delivery.publications
 -- severity: warn
+-- key: version
+-- owner: operations
+-- means: Emarsys works with an old product file: stock and prices in mails are not today's.
+-- critical: hours 24
 -- next_step: See in Predict Data Sources whether Emarsys still fetches the file (address, password, interval), and whether `cin7-emarsys serve` runs.
 select version, published_at, rows, url
 from delivery.publications

@@ -1,8 +1,13 @@
 -- title: {rows} contacts of Emarsys are not customers in Cin7
--- assets: reconciliation.orphan_customers
+-- assets: reconciliation.orphans
 -- severity: warn
+-- key: key
+-- owner: marketing
+-- means: Emarsys may mail people who are no customers any more.
+-- of: mart.contacts
+-- critical: share 0.1
 -- next_step: Each row says why; people who only signed up are fine, contacts whose customer is gone may have to go too.
-select person, cause, since, owner, next_step
-from reconciliation.orphan_customers
-where missing_at = 'cin7' and not expected
-order by cause, person
+select key, cause, since, age_days, owner, next_step
+from reconciliation.orphans
+where what = 'customer' and missing_at = 'cin7' and not expected
+order by cause, key

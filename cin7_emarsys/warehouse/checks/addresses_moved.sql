@@ -1,6 +1,9 @@
 -- title: {rows} customers have another address now, and orders under the old one
 -- assets: mart.account_addresses
 -- severity: warn
+-- key: customer_id
+-- owner: marketing
+-- means: A loyal customer may be greeted as new, because her orders stand under an old address.
 -- next_step: If it is the same person, say so: `customer alias add OLD NEW --reason "..."`; `customer ID` shows both. Until then the old address keeps its orders and its contact.
 select former.customer_id, value.order_count, value.ltv, value.open_orders
 from mart.account_addresses as former

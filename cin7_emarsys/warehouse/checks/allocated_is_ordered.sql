@@ -1,6 +1,10 @@
 -- title: {rows} SKUs whose Allocated is not what open orders hold
 -- assets: mart.ats
 -- severity: warn
+-- key: sku
+-- owner: operations
+-- means: Cin7 holds more or fewer units of these SKUs than its open orders need, so too little or too much may be promised.
+-- of: mart.ats where valid_to is null
 -- next_step: Look for these SKUs in Cin7 under allocations: a work order or a transfer can hold units too. Allocated is what counts.
 with open_sales as (
     select sale_id, order_number, order_status, has_detail

@@ -1,6 +1,9 @@
 -- title: Allocated fits better when backorders are read the other way
 -- assets: mart.ats
 -- severity: warn
+-- key: policy
+-- owner: operations
+-- means: Backordered units may be counted twice or not at all in what is promised.
 -- next_step: Compare some of your backordered SKUs in Cin7; then set `backorders_are_allocated` in merchant.toml to the reading that fits.
 with open_lines as (
     select lines.product_id, sum(lines.quantity) as ordered, sum(lines.backorder_quantity) as backordered

@@ -1,6 +1,9 @@
 -- title: {rows} contacts at Emarsys have lost all they had to another address
 -- assets: mart.contacts
 -- severity: warn
+-- key: contact
+-- owner: marketing
+-- means: Emarsys has a contact of which nothing is true any more, and may still mail it.
 -- next_step: Join each in Emarsys with the contact of the new address, or delete it; its order attributes are zero, and lines and events sent to it stay.
 select md5(contacts.email) as contact, persons.customer_id, persons.joined_into is not null as joined_by_alias
 from mart.contacts as contacts

@@ -1,6 +1,9 @@
 -- title: {rows} stand-alone credit notes could not be read
 -- assets: mart.refunds
 -- severity: warn
+-- key: number
+-- owner: finance
+-- means: Refunds are not taken off, so these customers look more valuable than they are.
 -- next_step: Open them in Cin7; until they are read, the customers' values are too high by them.
 select headers.CreditNoteNumber as number, headers.CustomerID as customer_id, headers.Updated as updated_at
 from raw.credit_note_headers as headers

@@ -1,5 +1,8 @@
 -- title: {rows} sellable locations of the policy are unknown to Cin7
 -- assets: staging.locations
+-- key: location
+-- owner: operations
+-- means: Stock that could be sold is not promised, because the policy names a place that Cin7 does not know.
 -- next_step: Correct the name in merchant.toml; a location renamed in Cin7 must be renamed there too, or its stock counts for nothing.
 with known as (
     select location as name, location_key as key from staging.locations

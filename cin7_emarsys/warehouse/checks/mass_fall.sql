@@ -1,5 +1,9 @@
 -- title: {rows} items would go out of stock at once
 -- assets: mart.catalogue
+-- key: item
+-- owner: operations
+-- means: A large part of the shop goes out of stock at once; when it is a mistake, its repair mails everybody.
+-- due_hours: 4
 -- next_step: They are published as not available. Find out today whether stock is really gone: a wrong fall sends back-in-stock mails when it is repaired.
 with falls as (
     select catalogue.item, catalogue.c_stock_state, catalogue.held_reason

@@ -1,6 +1,11 @@
 -- title: {rows} SKUs are promised beyond what is there
 -- assets: mart.ats
 -- severity: warn
+-- key: sku
+-- owner: operations
+-- means: Customers have bought what is not there.
+-- of: mart.ats where valid_to is null
+-- critical: share 0.05
 -- next_step: Count these SKUs in the warehouse, receive what has arrived, or tell the customers; nothing of them is promised meanwhile.
 with short as (
     select product_id, sku, on_hand,

@@ -1,6 +1,10 @@
 -- title: {rows} documents belong to nobody who can be named
 -- assets: mart.sale_persons
 -- severity: warn
+-- key: document_kind, number, order_number
+-- owner: sales
+-- means: What was bought here counts for nobody, so a buyer may be taken for somebody who never bought.
+-- of: mart.documents
 -- next_step: Enter an e-mail on the sale or on the default contact of its customer. Guests of a shared account without e-mail stay out.
 select document_kind, number, order_number, customer_id, dated_on
 from mart.documents

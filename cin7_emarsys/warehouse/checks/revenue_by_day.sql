@@ -1,6 +1,9 @@
 -- title: On {rows} days the documents do not sum to what the list of sales says
 -- assets: mart.documents
 -- severity: warn
+-- key: day, currency
+-- owner: finance
+-- means: The turnover that marketing works with is not the turnover of Cin7 on these days.
 -- next_step: Compare that day's invoices and credit notes in Cin7; a document may be missing from the detail of its sale. `sync orders --full` reads the list anew.
 with documents as (
     select sale_id, total from staging.invoices where is_counted

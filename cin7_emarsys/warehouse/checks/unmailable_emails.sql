@@ -1,6 +1,10 @@
 -- title: {rows} e-mail addresses in Cin7 cannot be mailed
 -- assets: staging.contacts
 -- severity: warn
+-- key: what, customer_id, contact_no, order_number
+-- owner: sales
+-- means: These people cannot be mailed.
+-- of: staging.contacts
 -- next_step: Correct the address in Cin7 (one address in each field); until then the person is known by the customer account alone.
 select 'contact' as what, customer_id, contact_no, null as order_number
 from staging.contacts

@@ -1,6 +1,10 @@
 -- title: {rows} customers have a lifetime value below zero
 -- assets: mart.customer_value
 -- severity: warn
+-- key: customer_id
+-- owner: finance
+-- means: These customers got back more than they paid, or a sale is missing.
+-- of: mart.customer_value
 -- next_step: Usually a credit note for a sale from before the history, or one entered twice; `customer` shows the statement.
 select persons.customer_id, value.gross, value.refunded, value.ltv, value.refund_count
 from mart.customer_value as value

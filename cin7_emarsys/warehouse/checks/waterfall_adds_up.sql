@@ -1,5 +1,8 @@
 -- title: {rows} waterfalls do not add up
 -- assets: mart.ats
+-- key: sku
+-- owner: data
+-- means: What is promised of these items cannot be explained, so it cannot be relied upon.
 -- next_step: A fault of this program, not of the data: report it with these rows.
 select sku, on_hand, shortfall, kit_build, charged_non_sellable_location, charged_blocked_bin, charged_expired,
     charged_allocated, charged_open_unallocated, charged_reserved, charged_buffer, charged_fraction, ats

@@ -2,6 +2,10 @@
 -- assets: mart.catalogue
 -- guards: catalogue
 -- blocking: true
+-- key: items_published
+-- owner: operations
+-- means: The product file is not published: Emarsys goes on with yesterday's stock and prices.
+-- due_hours: 4
 -- next_step: Find out why products are gone (a reading cut short, a lost warehouse) before publishing; items that are left out and come back later are announced as back in stock.
 select now.items as items_now, before.items as items_published, settings.max_shrink
 from (select count(*) as items from mart.catalogue) as now,

@@ -2,6 +2,10 @@
 -- assets: mart.catalogue
 -- guards: catalogue
 -- blocking: true
+-- key: newest_snapshot
+-- owner: operations
+-- means: The product file is not published, because nobody knows what can be sold.
+-- due_hours: 4
 -- next_step: Run the stock job; if it refuses the snapshot, its check says why. Without one the product file would say that nothing is in stock.
 select coalesce(max(taken_at)::varchar, 'none') as newest_snapshot, any_value(reason) as reason
 from raw.snapshots

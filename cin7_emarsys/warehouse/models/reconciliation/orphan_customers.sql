@@ -1,15 +1,12 @@
 -- grain: one row per person or contact that is on one side and not on the other
 -- key: missing_at, person
--- meaning: Customers that Emarsys lacks though Cin7 has them, and the other way round, with the cause and what to do.
+-- meaning: Customers that Emarsys lacks though Cin7 has them, and the other way round, with the cause; what to do about it stands in reconciliation.orphans.
 -- @column missing_at: emarsys or cin7.
 -- @column person: Customer id (with the number of the contact), or a hash where there is none; never an address.
 -- @column email: The address, if any; stays in the warehouse.
 -- @column cause: The rule that leaves it out, not_yet_due, never_sent, rejected, duplicate_key, deleted_there; the other
 -- way round: no_longer_in_cin7, merged, a rule that leaves it out now, only_in_emarsys.
--- @column expected: It is so by a rule or will pass by itself; nobody has to do anything.
 -- @column since: Since when, as far as it is known (UTC).
--- @column owner: Who answers for it.
--- @column next_step: What to do.
 with latest as (
     select key, arg_max(outcome, record_id) as outcome, arg_max(code, record_id) as code, max("at") as "at"
     from delivery.records
@@ -78,7 +75,7 @@ there as (
     from reconciliation.contacts_read as read
     join accepted on accepted.email = read.email and accepted.accepted_at <= read.read_at
     left join mart.contacts as contacts on contacts.email = read.email
-    where read.ours and not read.found
+    where read.ours and not read.found and read.code in ('2008', '2010') -- what was not answered was not read
 ),
 here as (
     select 'cin7', coalesce(accepted.customer_id || ':', '') || left(md5(accepted.email), 8), accepted.email,
@@ -109,33 +106,5 @@ everybody as (
     from (from there union all from here)
     window same as (partition by missing_at, person)
 )
-select
-    missing_at, person, email, cause,
-    cause in ('not_yet_due', 'generic_customer', 'wholesale', 'only_in_emarsys')
-        or (missing_at = 'emarsys' and cause = 'deprecated_customer') as expected,
-    since,
-    case
-        when missing_at = 'cin7' or cause in ('deleted_there', 'wholesale') then 'marketing'
-        when cause in ('no_email', 'invalid_email', 'deprecated_customer', 'generic_customer') then 'sales'
-        else 'operations'
-    end as owner,
-    case
-        when missing_at = 'cin7' and cause = 'merged'
-            then 'The customer has another address now: join or delete the old contact in Emarsys.'
-        when cause = 'no_longer_in_cin7' then 'The customer is gone from Cin7: delete the contact in Emarsys, or keep it knowingly.'
-        when cause = 'only_in_emarsys' then 'Nothing: somebody who signed up and is no customer.'
-        when missing_at = 'cin7' then 'Cin7 leaves this customer out now: delete the contact in Emarsys, or keep it knowingly.'
-        when cause = 'no_email' then 'Enter an e-mail for the customer in Cin7, if there is one.'
-        when cause = 'invalid_email' then 'Correct the e-mail of the contact in Cin7.'
-        when cause = 'generic_customer' then 'Nothing: an account for many people lends no identity.'
-        when cause = 'deprecated_customer' then 'Nothing, if the customer was deprecated on purpose.'
-        when cause = 'wholesale' then 'Nothing: wholesale is left out by the policy.'
-        when cause = 'duplicate_key' then 'Emarsys has several contacts with this e-mail: join them there.'
-        when cause = 'rejected' then 'See cin7-emarsys ledger --outcome rejected; correct the contact in Cin7.'
-        when cause = 'not_yet_due' then 'Nothing: it goes with the next export of contacts.'
-        when cause = 'never_sent' then 'Run cin7-emarsys sync customers, and see that armed = true in merchant.toml.'
-        when cause = 'deleted_there'
-            then 'Somebody deleted the contact in Emarsys: let it be forgotten here too, or sent again.'
-        else 'See the rule ' || cause || ' in merchant.toml.'
-    end as next_step
+select missing_at, person, email, cause, since
 from everybody

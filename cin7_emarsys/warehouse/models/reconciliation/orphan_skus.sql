@@ -1,16 +1,18 @@
 -- grain: one row per SKU that is on one side and not on the other
 -- key: missing_at, sku
--- meaning: SKUs that Emarsys lacks though Cin7 has them, and the other way round, with the cause and what to do.
+-- meaning: SKUs that Emarsys lacks though Cin7 has them, and the other way round, with the cause; what to do about it stands in reconciliation.orphans.
 -- @column missing_at: emarsys or cin7.
 -- @column sku: The SKU; the product's id where it has none.
 -- @column product_id: The product, where there is one.
--- @column cause: The rule that leaves it out, deprecated, not_yet_due, never_sent, not_collected_yet; the other way
--- round: renamed, gone_from_cin7, still_available, sold_but_unknown.
--- @column expected: It is so by a rule or will pass by itself; nobody has to do anything.
+-- @column cause: The rule that leaves it out, deprecated, not_yet_due, never_sent, rejected, not_collected_yet,
+-- not_in_export (of an export a person took from Emarsys); the other way round: renamed, gone_from_cin7, still_available,
+-- sold_but_unknown, only_in_emarsys (in such an export).
 -- @column since: Since when, as far as it is known (UTC).
--- @column owner: Who answers for it.
--- @column next_step: What to do.
 with told as (select distinct item from delivery.catalogue_items),
+latest as (
+    select key, arg_max(outcome, record_id) as outcome from delivery.records where flow = 'catalogue' group by key
+),
+export as (select item, max(taken_at) as taken_at from reconciliation.catalogue_export group by item),
 newest as (
     select max(published_at) as published_at, max(collected_at) as collected_at from delivery.publications
 ),
@@ -19,6 +21,7 @@ there as (
         case
             when not products.is_active then 'deprecated'
             when excluded.rule is not null then excluded.rule
+            when latest.outcome = 'rejected' then 'rejected'
             when newest.published_at is null or products.updated_at <= newest.published_at then 'never_sent'
             else 'not_yet_due'
         end as cause,
@@ -26,6 +29,7 @@ there as (
     from staging.products as products
     cross join newest
     left join mart.excluded as excluded on excluded.flow = 'catalogue' and excluded.key = products.product_id
+    left join latest on latest.key = products.sku
     where not exists (from told where told.item = products.sku)
     union all
     -- known only where we serve the file ourselves
@@ -34,6 +38,12 @@ there as (
     cross join newest
     where newest.collected_at is not null
         and not exists (from delivery.catalogue_collected as collected where collected.item = items.item)
+    union all
+    select 'emarsys', collected.item, collected.product_id, 'not_in_export', (select max(taken_at) from export)
+    from delivery.catalogue_collected as collected
+    cross join newest
+    where exists (from export) and not exists (from export where export.item = collected.item)
+        and newest.collected_at < (select max(taken_at) from export)
 ),
 gone as (
     select 'cin7' as missing_at, items.item as sku, items.product_id,
@@ -57,8 +67,17 @@ sold as (
         and not exists (from told where told.item = lines.item)
     group by lines.item
 ),
+unheard as (
+    select 'cin7' as missing_at, export.item as sku, null as product_id, 'only_in_emarsys' as cause,
+        export.taken_at as since
+    from export
+    where not exists (from told where told.item = export.item)
+        and not exists (from delivery.catalogue_collected as collected where collected.item = export.item)
+),
 everything as (
     select * from there
+    union all
+    select * from unheard
     union all
     select * from gone
     union all
@@ -69,25 +88,5 @@ once as (
     from everything
     group by missing_at, sku
 )
-select
-    missing_at, sku, product_id, cause,
-    cause in ('deprecated', 'not_sold', 'not_yet_due', 'not_collected_yet', 'renamed', 'gone_from_cin7') as expected,
-    since,
-    case when cause in ('no_sku', 'duplicate_sku', 'deprecated', 'not_sold', 'renamed') then 'products' else 'operations' end
-        as owner,
-    case cause
-        when 'deprecated' then 'Nothing, if the product was deprecated on purpose.'
-        when 'not_sold' then 'Nothing, if it is not for sale; else mark it as sellable in Cin7.'
-        when 'not_yet_due' then 'Nothing: it goes with the next product file.'
-        when 'not_collected_yet' then 'Nothing: Emarsys has it when it next fetches the file.'
-        when 'never_sent' then 'Publish the product file: cin7-emarsys sync products; a refused file says why.'
-        when 'no_trusted_stock_yet' then 'Run cin7-emarsys sync stock; without a trusted snapshot its stock is not known.'
-        when 'duplicate_sku' then 'Two products have this SKU: give each its own in Cin7.'
-        when 'no_sku' then 'Give the product a SKU in Cin7.'
-        when 'renamed' then 'Nothing, if the renaming was meant: the old item stays, not available.'
-        when 'gone_from_cin7' then 'Nothing, if the product was deleted on purpose: the item stays, not available.'
-        when 'still_available' then 'Cin7 no longer has it and Emarsys may still recommend it: cin7-emarsys sync products.'
-        when 'sold_but_unknown' then 'An order names a SKU that Cin7 no longer has: the next product file lists it.'
-        else 'See the rule ' || cause || ' in merchant.toml.'
-    end as next_step
+select missing_at, sku, product_id, cause, since
 from once
