@@ -7,5 +7,6 @@ from cin7_emarsys.views import delivered, exceptions, months, people, policy, ru
 from cin7_emarsys.views.text import as_json, complain, grid, moment, units
 
 __all__ = [
-    "as_json", "complain", "delivered", "exceptions", "grid", "moment", "months", "people", "policy", "runs", "stock", "units",
+    "as_json", "complain", "delivered", "exceptions", "grid", "moment", "months", "people", "policy", "runs", "stock",
+    "units",
 ]  # fmt: skip
