@@ -115,6 +115,7 @@ class Catalogue(_Policy):
     no_image: Annotated[str, StringConstraints(pattern=r"^https?://")] = "https://shop.example.com/no-image.png"
     no_category: Text = "Other"
     publish_url: Text | None = None
+    feed_url: Annotated[str, StringConstraints(pattern=r"^https?://[^@]+$")] | None = None
     filename: Annotated[str, StringConstraints(pattern=r"^[\w.-]+\.csv$")] = "products.csv"
     max_shrink: Share = 0.2
 

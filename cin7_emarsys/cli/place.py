@@ -187,7 +187,7 @@ def report(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Settings, credentials, clock, disk, locks, daemon: each line says good, watch or bad, and what to do."""
+    """Settings, credentials, clock, disk, locks, feed, pools, ticks, daemon: each good, watch or bad, and what to do."""
     from cin7_emarsys.operations.doctor import examine
 
     lines = examine()

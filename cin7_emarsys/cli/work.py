@@ -1,4 +1,4 @@
-"""Commands that move data: sync."""
+"""Commands that move data: sync, and plan, which says what that would cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, progressing, settings
+from cin7_emarsys.cli.terminal import Json, cannot, console, progressing, settings, speaking
 
 app = typer.Typer()
 
@@ -59,3 +59,20 @@ def sync(
         for change in syncing.would_send(loaded, outcome.run_id):
             console.print(views.runs.would_send(change))
     raise typer.Exit(0 if outcome.ok else 1)
+
+
+@app.command()
+def plan(
+    job: Annotated[Job, typer.Argument(help="What would be brought up to date.")] = Job.nightly,
+    as_json: Json = False,
+) -> None:
+    """What a sync would cost now: calls and minutes, lane by lane, against what is left of the vendors' limits.
+
+    It counts what is known here; what has changed at Cin7 meanwhile comes on top. Nothing is read but the total of a list
+    that has never been read, and nothing is sent.
+    """
+    from cin7_emarsys.operations.plan import plan as reckon
+
+    with speaking():
+        found = reckon(settings(), job.value)
+    typer.echo(views.as_json(found)) if as_json else console.print(views.runs.planned(found))

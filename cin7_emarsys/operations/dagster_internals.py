@@ -89,6 +89,16 @@ def latest_ticks(instance: DagsterInstance) -> Iterator[Tick]:
         )
 
 
+def frozen_pools(instance: DagsterInstance) -> Iterator[tuple[str, str]]:
+    """Pools with a slot that a run holds which is over: pool, run id. Nothing would ever give such a slot back."""
+    storage = instance.event_log_storage
+    for pool in sorted(storage.get_concurrency_keys()):
+        for run_id in sorted(storage.get_concurrency_info(pool).active_run_ids):
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                yield pool, run_id
+
+
 def _innermost(error: object) -> str:
     while getattr(error, "cause", None):  # the outer ones say where in Dagster, not what
         error = getattr(error, "cause", None)

@@ -5,10 +5,14 @@ What belongs here: looking, with one cheap call to each vendor. What does not: m
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -19,14 +23,17 @@ from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.emarsys import setup
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.merchant import SettingsError
-from cin7_emarsys.operations import runs
+from cin7_emarsys.operations import dagster_internals, runs
 from cin7_emarsys.operations.sync import instance
 from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.transport import TransportError
 from cin7_emarsys.warehouse import gates
+from cin7_emarsys.warehouse.factory import EMAIL
 
 _MIN_FREE_GB = 2
 _MAX_CLOCK_SECONDS = 60
+_FEED_PORT = 8703  # of `cin7-emarsys serve`, unless it is told otherwise
+_FEED_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ def examine() -> list[Line]:
         *_cin7(settings),
         *_emarsys(settings),
         *_warehouse(settings),
+        *_published(settings),
+        *feed_lines(settings),
         *_locks(settings),
         *_dagster(),
     ]
@@ -150,10 +159,48 @@ def _locks(settings: Settings) -> Iterator[Line]:
     yield Line("locks", "good", f"held: {', '.join(held)}" if held else "none held")
 
 
+def feed_lines(settings: Settings) -> Iterator[Line]:
+    """Whether the product file can be fetched as Emarsys does it."""
+    rules = settings.merchant.catalogue
+    if settings.merchant.emarsys.edition != "emarsys" or rules.publish_url:
+        return
+    address = rules.feed_url or f"http://127.0.0.1:{_FEED_PORT}/{rules.filename}"
+    login = f"{settings.feed.user}:{settings.feed.password.get_secret_value()}".encode()
+    headers = {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
+    request = urllib.request.Request(address, headers=headers, method="HEAD")  # noqa: S310 - checked by the settings
+    try:
+        with urllib.request.urlopen(request, timeout=_FEED_SECONDS) as answer:  # noqa: S310
+            size = int(answer.headers.get("Content-Length") or 0)
+        yield Line("product file", "good", f"{address} answers with {size / 1e6:,.1f} MB")
+    except urllib.error.HTTPError as error:
+        told = {401: "refuses FEED_USER and FEED_PASSWORD", 404: "has no product file yet"}
+        found = told.get(error.code, f"answers with HTTP {error.code}")
+        step = (
+            "cin7-emarsys sync products publishes it"
+            if error.code == 404
+            else "start cin7-emarsys serve with this .env"
+        )
+        yield Line("product file", "watch" if error.code == 404 else "bad", f"{address} {found}", step)
+    except OSError:
+        step = "start cin7-emarsys serve; behind a proxy name its address in catalogue.feed_url"
+        yield Line("product file", "watch", f"nothing answers at {address}", step)
+
+
+def _published(settings: Settings) -> Iterator[Line]:
+    file = settings.paths.published
+    if not file.exists():
+        yield Line("copy for readers", "watch", "not published yet", "the next sync makes it; desk and report read it")
+        return
+    minutes = (time.time() - file.stat().st_mtime) / 60
+    yield Line("copy for readers", "good", f"{minutes:,.0f} minutes old, {file.stat().st_size / 1e6:,.0f} MB")
+
+
 def _dagster() -> Iterator[Line]:
     try:
         with instance() as opened:
             healed = runs.heal_dead_runs(opened)
+            frozen = list(dagster_internals.frozen_pools(opened))
+            ticks = list(dagster_internals.latest_ticks(opened))
             statuses = opened.get_daemon_statuses()
             running = [kind for kind, status in statuses.items() if status.healthy]
     except runs.CannotRun as error:
@@ -161,9 +208,32 @@ def _dagster() -> Iterator[Line]:
         return
     if healed:
         yield Line("Dagster runs", "good", f"{len(healed)} runs of processes that are gone were closed")
+    for pool, run_id in frozen:
+        step = f"Deployment > Concurrency > {pool} in the UI: free the slots of that run"
+        yield Line("Dagster pools", "bad", f"{pool} is held by run {run_id[:8]}, which is over", step)
     if running:
         yield Line("Dagster daemon", "good", f"{len(running)} daemons answer")
     else:
         yield Line(
             "Dagster daemon", "watch", "not running, so no schedule and no alert", "make dev, or run dagster-daemon"
         )
+    yield from tick_lines(ticks)
+
+
+def tick_lines(ticks: Sequence[dagster_internals.Tick]) -> list[Line]:
+    """The newest tick of each schedule and sensor that is on: those that fail, and how old the newest of the others is."""
+    lines = []
+    for tick in ticks:
+        if tick.failed:
+            told = EMAIL.sub("(address)", tick.error.splitlines()[0][:200]) if tick.error else "no reason told"
+            step = f"open the {tick.kind} in the UI: its tick shows the error"
+            lines.append(Line(f"{tick.kind} {tick.name}", "bad", told, step))
+    for kind in ("schedule", "sensor"):
+        good = [tick.at for tick in ticks if tick.kind == kind and not tick.failed]
+        if good:
+            minutes = (datetime.now(UTC) - max(good)).total_seconds() / 60
+            lines.append(Line(f"{kind}s", "good", f"{len(good)} tick, the newest {minutes:,.0f} minutes ago"))
+    if not any(tick.kind == "schedule" for tick in ticks):
+        step = "switch them on in the UI"
+        lines.append(Line("schedules", "watch", "none has ticked: jobs run only when they are started", step))
+    return lines

@@ -62,3 +62,24 @@ def would_send(change: Mapping[str, Any]) -> RenderableType:
         for name, old, new in change["changes"]
     )
     return Text("\n".join((f"  {change['flow']}  {change['key']}", *lines)))
+
+
+def planned(found: Mapping[str, Any]) -> RenderableType:
+    """What a job would cost: lane by lane, and for each vendor against what is left of its limit."""
+    lanes = (
+        (lane["vendor"], lane["lane"].replace("_", " "), f"{lane['calls']:,}", lane["minutes"], "; ".join(lane["what"]))
+        for lane in found["lanes"]
+    )
+    parts: list[RenderableType] = [
+        grid(("vendor", "lane", "calls", "minutes", "for"), lanes, right=("calls", "minutes")),
+        Text(),
+    ]
+    for vendor in found["vendors"]:
+        limit = f"{vendor['calls_per_window']:,} calls in {vendor['window_seconds']:g} s"
+        wait = f"about {vendor['minutes']:g} minutes of waiting" if vendor["minutes"] else "no waiting"
+        parts.append(
+            Text(
+                f"{vendor['vendor']}: {vendor['calls']:,} calls; {vendor['left_now']:,} are free now ({limit}): {wait}"
+            )
+        )
+    return Group(*parts)

@@ -95,12 +95,42 @@ def _texts(file: Path) -> list[str]:
 
 def test_a_second_run_sends_nothing_and_reads_only_what_shows_that_nothing_changed(loaded: Place) -> None:
     before = loaded.judged()
+    planned = {vendor["vendor"]: vendor["calls"] for vendor in json.loads(loaded.run("plan", "--json"))["vendors"]}
     calls = loaded.ask("CIN7", "/_sandbox/requests?limit=1")["total"]
     again = loaded.sync("nightly")
     assert _sent(again) == {"contacts": 0, "catalogue": 0, "sales": 0, "events": 0}
     assert loaded.judged() == before
     # one page of each list: account, five references and families, products, customers, two lists of headers, stock
-    assert loaded.ask("CIN7", "/_sandbox/requests?limit=1")["total"] - calls == 11
+    assert loaded.ask("CIN7", "/_sandbox/requests?limit=1")["total"] - calls == 11 == planned["Cin7"]
+
+
+def test_before_anything_is_read_a_plan_asks_for_the_totals_alone(loaded: Place, tmp_path: Path) -> None:
+    place = make_place(tmp_path / "project", loaded.environment)
+    calls = place.ask("CIN7", "/_sandbox/requests?limit=1")["total"]
+    lanes = {lane["lane"]: lane["calls"] for lane in json.loads(place.run("plan", "--json"))["lanes"]}
+    assert place.ask("CIN7", "/_sandbox/requests?limit=1")["total"] - calls <= 6
+    assert lanes["sale_details"] >= loaded.rows("select count(*) from raw.sales")[0][0]
+
+
+def test_each_run_leaves_a_copy_and_the_nightly_one_a_report_that_names_nobody(loaded: Place) -> None:
+    state = loaded.folder / "var"
+    assert (state / "published.duckdb").exists()
+    pages = {file.name: file.read_text() for file in (state / "report").iterdir()}
+    assert "Is it safe to send" in pages["index.html"] and "availability.csv" in pages
+    people = loaded.rows("select email from mart.contacts union select name from mart.persons where length(name) > 6")
+    told = "\n".join(pages.values()).lower()
+    assert [name for (name,) in people if name.lower() in told] == []
+
+
+def test_every_month_ties_up(loaded: Place) -> None:
+    months = loaded.rows("select distinct strftime(dated_on, '%Y-%m') from mart.documents order by 1 desc")
+    for (month,) in months[:3]:
+        closed = json.loads(loaded.run("report", "--month", month, "--json"))
+        mart = loaded.rows(
+            "select sum(case document_kind when 'invoice' then net else -net end) from mart.documents "
+            f"where strftime(dated_on, '%Y-%m') = '{month}'"
+        )
+        assert closed["settled"] and closed["totals"]["together"]["mart"] == float(mart[0][0]), month
 
 
 @pytest.mark.parametrize("job", ["stock", "orders", "customers", "products"])
