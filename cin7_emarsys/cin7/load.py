@@ -7,16 +7,16 @@ What belongs here: the tables of `raw`, the merge, rejected records, drift of th
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys import crash
+from cin7_emarsys import crash, schema
 from cin7_emarsys.cin7 import models
 from cin7_emarsys.cin7.documented import DOCUMENTED
 from cin7_emarsys.cin7.models import TopRecord, duckdb_columns
@@ -99,18 +99,18 @@ def columns_of(table: str) -> dict[str, str]:
 
 
 def ensure_tables(connection: DuckDBPyConnection) -> None:
-    """Makes the tables of `raw` that are not there yet."""
-    there = {
-        name
-        for (name,) in connection.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
-    }
-    if there >= {*TABLES, *re.findall(r"exists raw\.(\w+)", _OTHER_TABLES)}:
-        return
+    """Makes the tables and columns of `raw` that are not there yet. Raises `SchemaUnknown`."""
+    schema.ensure(connection, "raw", _ddl())
+
+
+@cache
+def _ddl() -> str:
+    made = []
     for table in TABLES:
         listed = ", ".join(f'"{name}" {kind}' for name, kind in columns_of(table).items())
-        connection.execute(f"create table if not exists raw.{table} ({listed})")
+        made.append(f"create table if not exists raw.{table} ({listed});")
     availability = ", ".join(f'"{name}" {kind}' for name, kind in duckdb_columns(models.AvailabilityRow).items())
-    connection.execute(_OTHER_TABLES.format(availability=availability))
+    return "\n".join([*made, _OTHER_TABLES.format(availability=availability)])
 
 
 def read_landed(folder: Path, model: type[TopRecord], own: Mapping[str, str]) -> str:

@@ -43,8 +43,12 @@ def opened() -> Iterator[Ledger]:
     """The ledger of this place; ends the command when nothing answers what was asked, or it cannot be written."""
     from cin7_emarsys.emarsys.ledger import Ledger, LedgerUnwritable
     from cin7_emarsys.emarsys.repair import NothingThere
+    from cin7_emarsys.schema import SchemaUnknown
 
-    ledger = Ledger(settings().ledger_url)
+    try:
+        ledger = Ledger(settings().ledger_url)
+    except SchemaUnknown as error:
+        raise cannot(error) from None
     try:
         yield ledger
     except NothingThere as error:

@@ -114,6 +114,7 @@ def erase(
     """
     from cin7_emarsys.emarsys.ledger import LedgerUnwritable
     from cin7_emarsys.operations import erase as erasing
+    from cin7_emarsys.schema import SchemaUnknown
 
     warehouse()
     if not dry_run and not (reason or "").strip():
@@ -125,7 +126,7 @@ def erase(
                 done = erasing.preview(loaded, email)
             else:
                 done = erasing.erase(loaded, email, reason or "", everywhere=everywhere)
-    except LedgerUnwritable as error:
+    except (LedgerUnwritable, SchemaUnknown) as error:
         raise cannot(error) from None
     typer.echo(views.as_json(erasing.facts(done))) if as_json else console.print(views.people.erasure(done))
     raise typer.Exit(1 if done.left else 0)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from duckdb import DuckDBPyConnection
 from sqlalchemy import func, select
 
+from cin7_emarsys import schema
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, publication_items, publications, records
 
@@ -74,8 +75,8 @@ where not exists (from delivery.catalogue_history as old where old.item = new.it
 
 
 def ensure_delivery_tables(connection: DuckDBPyConnection) -> None:
-    """Makes the tables of `delivery` that are not there yet."""
-    connection.execute(_TABLES)
+    """Makes the tables and columns of `delivery` that are not there yet. Raises `SchemaUnknown`."""
+    schema.ensure(connection, "delivery", _TABLES)
 
 
 def project(ledger: Ledger, warehouse: Warehouse) -> int:

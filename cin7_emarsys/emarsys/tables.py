@@ -18,6 +18,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     DateTime,
     Engine,
     Float,
@@ -32,9 +33,15 @@ from sqlalchemy import (
     create_engine,
     event,
     false,
+    insert,
+    inspect,
+    select,
     text,
 )
 from sqlalchemy.engine import make_url
+from sqlalchemy.schema import CreateColumn
+
+from cin7_emarsys import schema
 
 metadata = MetaData()
 
@@ -150,6 +157,8 @@ publication_items = Table(
     Column("payload", Text, nullable=False),
 )
 
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
 audit = Table(
     "audit",
     metadata,
@@ -178,9 +187,28 @@ def open_engine(url: str) -> Engine:
             connection.exec_driver_sql("begin immediate")
         elif engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"select pg_advisory_xact_lock({zlib.crc32(b'cin7-emarsys ledger')})")
-        metadata.create_all(connection)
+        _bring_up_to_date(connection)
         connection.commit()
     return engine
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    """Makes tables, columns and indexes that are not there yet. Raises `SchemaUnknown` for a ledger of another version."""
+    metadata.create_all(connection)
+    found = connection.execute(select(schema_version.c.version)).scalar_one_or_none()
+    if found is None:
+        connection.execute(insert(schema_version).values(version=schema.LEDGER))
+    else:
+        schema.check("ledger", found, schema.LEDGER)
+    looked_at = inspect(connection)
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in looked_at.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"alter table {table.name} add column {kind}")
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 def _durable(connection: Any, _: object) -> None:

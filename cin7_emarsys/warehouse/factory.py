@@ -31,6 +31,7 @@ from typing import Any, Literal
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from cin7_emarsys import schema
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import policy
 from cin7_emarsys.warehouse.resource import SCHEMAS
@@ -152,8 +153,8 @@ def load(folder: Path) -> dict[str, Model]:
         connection.execute("set TimeZone = 'UTC'")
         parsed = [parse(file, file.read_text(), connection) for file in sorted(folder.glob("*/*.sql"))]
         ordered = _in_order({model.name: model for model in parsed})
-        for schema in SCHEMAS:
-            connection.execute(f"create schema if not exists {schema}")
+        for room in SCHEMAS:
+            connection.execute(f"create schema if not exists {room}")
         connection.execute((FOLDER / "sources.sql").read_text())
         policy.create_empty(connection)
         prior = (FOLDER / "prior.sql").read_text()
@@ -207,8 +208,8 @@ def sources(connection: DuckDBPyConnection) -> Iterator[None]:
     """Stand-ins, empty, for the tables that no room has made yet; gone again afterwards, but for `operations`."""
     present = _present(connection)
     missing = []
-    for schema in SCHEMAS:
-        connection.execute(f"create schema if not exists {schema}")
+    for room in SCHEMAS:
+        connection.execute(f"create schema if not exists {room}")
     for name, statement in _created((FOLDER / "sources.sql").read_text()).items():
         if name not in present:
             connection.execute(statement)
@@ -249,6 +250,7 @@ def _ensure(connection: DuckDBPyConnection, model: Model) -> None:
         return
     listed = ", ".join(f'"{name}" {kind}' for name, kind in model.table_columns.items())
     connection.execute(f"create table if not exists {model.name} ({listed})")
+    schema.add_columns(connection, model.name, model.table_columns)
 
 
 def _append(connection: DuckDBPyConnection, model: Model) -> None:

@@ -20,6 +20,8 @@ from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 from pydantic import Field
 
+from cin7_emarsys import schema
+
 SCHEMAS = ("raw", "policy", "staging", "mart", "delivery", "reconciliation", "operations")
 
 _held: dict[str, threading.Lock] = {}
@@ -47,7 +49,8 @@ class Warehouse(DuckDBResource):
     def write(self) -> Iterator[DuckDBPyConnection]:
         """One transaction: committed when the block ends, rolled back on any exception, always closed.
 
-        Raises `WarehouseLocked` when another process or thread keeps the database longer than `lock_wait_seconds`.
+        Raises `WarehouseLocked` when another process or thread keeps the database longer than `lock_wait_seconds`, and
+        `SchemaUnknown`.
         """
         Path(self.database).parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + self.lock_wait_seconds
@@ -58,8 +61,9 @@ class Warehouse(DuckDBResource):
             connection = self._connect(read_only=False, deadline=deadline)
             try:
                 connection.execute("begin")
-                for schema in SCHEMAS:
-                    connection.execute(f"create schema if not exists {schema}")
+                for name in SCHEMAS:
+                    connection.execute(f"create schema if not exists {name}")
+                schema.check_warehouse(connection)
                 yield connection
                 connection.execute("commit")
             except BaseException:
