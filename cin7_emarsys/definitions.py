@@ -17,7 +17,7 @@ from cin7_emarsys.warehouse.resource import Warehouse
 defs = Definitions(
     assets=[*cin7.assets, *warehouse.assets, *emarsys.assets, *reconciliation.assets, *desk.assets],
     asset_checks=[*cin7.checks, *warehouse.checks, *emarsys.checks, *reconciliation.checks],
-    jobs=jobs.jobs,
+    jobs=[*jobs.jobs, jobs.prune],
     schedules=jobs.schedules,
     sensors=sensors.sensors,
     resources={"settings": RunSettings(), "warehouse": Warehouse(database=str(paths().warehouse))},

@@ -293,6 +293,22 @@ class Schedules(_Policy):
     customers: Text = "5-59/15 * * * *"
     products: Text = "8-59/15 * * * *"
     nightly: Text = "17 1 * * *"
+    prune: Text = "47 4 * * *"
+
+
+Days = Annotated[int, Field(ge=1)]
+
+
+class Retention(_Policy):
+    """How many days each class of data is kept before `prune` may remove it."""
+
+    landing_days: Days = 30
+    dry_runs_days: Days = 7
+    bodies_days: Days = 180
+    history_days: Days = 400
+    snapshots_days: Days = 90
+    rejected_days: Days = 90
+    runs_days: Days = 60
 
 
 class ReadBack(_Policy):
@@ -402,6 +418,7 @@ class Merchant(_Policy):
     alerts: Alerts = Alerts()
     owners: dict[Text, Text] = {}
     exceptions: dict[Text, ExceptionRule] = {}
+    retention: Retention = Retention()
 
     @validate_model(mode="after")
     def _complete_for_the_edition(self) -> Self:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, settings, speaking
+from cin7_emarsys.cli.terminal import Json, cannot, console, progressing, settings, speaking
 from cin7_emarsys.settings import paths
 
 app = typer.Typer()
@@ -197,3 +197,29 @@ def doctor(as_json: Json = False) -> None:
         rows = ((line.state, line.what, line.found, line.next_step) for line in lines)
         console.print(views.grid(("", "what", "found", "what to do"), rows))
     raise typer.Exit(1 if any(line.state == "bad" for line in lines) else 0)
+
+
+@app.command()
+def prune(
+    apply: Annotated[bool, typer.Option("--apply", help="Remove it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What is older than the policy keeps it ([retention] in merchant.toml), class by class. Nothing goes without --apply.
+
+    What a later decision needs stays, however old: open unknowns and dead letters, what is in force, what was accepted last.
+    """
+    from cin7_emarsys import locks
+    from cin7_emarsys.operations import runs
+    from cin7_emarsys.operations.prune import prune as find
+    from cin7_emarsys.operations.sync import instance
+
+    loaded = settings()
+    try:
+        with progressing("prune", quiet=as_json), locks.held(loaded.paths.locks, "job-prune"), instance() as opened:
+            found = find(loaded, opened, apply=apply)
+    except runs.CannotRun as error:
+        raise cannot(error) from None
+    if as_json:
+        typer.echo(views.as_json({"applied": apply, "aged": [vars(aged) for aged in found]}))
+    else:
+        console.print(views.runs.aged(found, applied=apply))

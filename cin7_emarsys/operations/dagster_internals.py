@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from dagster import AssetCheckEvaluation, AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterInstance
 from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 _LOOK_BACK = 5  # ticks; the newest may be under way
 
@@ -97,6 +100,25 @@ def frozen_pools(instance: DagsterInstance) -> Iterator[tuple[str, str]]:
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_finished:
                 yield pool, run_id
+
+
+def runs_that_made_something_last(instance: DagsterInstance) -> set[str]:
+    """Runs in which an asset was materialised last: without them nobody would know how old it is."""
+    latest = (
+        record.asset_entry.last_materialization_record
+        for record in instance.get_asset_records(list(instance.get_asset_keys()))
+    )
+    return {record.run_id for record in latest if record}
+
+
+def files_of_run(instance: DagsterInstance, run_id: str) -> list[Path]:
+    """What a run has on disk: its events, its logs, its artifacts; those that are there."""
+    places = [Path(instance.storage_directory()) / run_id]
+    if isinstance(instance.event_log_storage, SqliteEventLogStorage):
+        places.append(Path(instance.event_log_storage.path_for_shard(run_id)))
+    if isinstance(instance.compute_log_manager, LocalComputeLogManager):
+        places.append(Path(instance.compute_log_manager.get_captured_local_path([run_id, "x"], "out")).parent)
+    return [place for place in places if place.exists()]
 
 
 def _innermost(error: object) -> str:

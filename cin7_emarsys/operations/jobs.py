@@ -3,15 +3,27 @@
 What belongs here: which assets a cadence covers and how often it runs. What does not: what the assets do.
 """
 
-from __future__ import annotations
-
+# Dagster reads the annotations of its functions, so they must not be postponed.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, ScheduleDefinition, define_asset_job
+from dagster import (
+    AssetKey,
+    AssetSelection,
+    DefaultScheduleStatus,
+    JobDefinition,
+    OpExecutionContext,
+    ScheduleDefinition,
+    define_asset_job,
+    in_process_executor,
+    job,
+    op,
+)
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from cin7_emarsys.merchant import Schedules, SettingsError
 from cin7_emarsys.settings import load_settings
+from cin7_emarsys.settings_resource import SettingsResource
 
 DESCRIPTIONS: Mapping[str, str] = {
     "stock": "Sale headers and unallocated orders, then an availability snapshot, a second look at what comes back, "
@@ -115,15 +127,38 @@ def _cadence() -> Schedules:
         return Schedules()
 
 
-schedules = [
-    ScheduleDefinition(
-        name=f"{job.name}_schedule",
-        job=job,
-        run_config=run_config(job.name),
-        cron_schedule=getattr(_cadence(), job.name),
+@op(description="Removes what is older than the policy keeps it ([retention] in merchant.toml).")
+def remove_aged(context: OpExecutionContext, settings: SettingsResource) -> None:
+    from cin7_emarsys.operations.prune import prune as removing
+
+    for aged in removing(settings.load(), context.instance, apply=True):
+        context.log.info(f"{aged.place}: {aged.rows} older than {aged.days} days removed")
+
+
+@job(
+    executor_def=in_process_executor,
+    description="Retention: removes what is older than the policy keeps it. `cin7-emarsys prune` shows what that would be.",
+    tags={"cin7_emarsys/job": "prune", "cin7_emarsys/pace": "slow"},
+)
+def prune() -> None:
+    remove_aged()
+
+
+def _schedule(
+    each: UnresolvedAssetJobDefinition | JobDefinition, description: str, config: Mapping[str, Any] | None = None
+) -> ScheduleDefinition:
+    return ScheduleDefinition(
+        name=f"{each.name}_schedule",
+        job=each,
+        run_config=config,
+        cron_schedule=getattr(_cadence(), each.name),
         execution_timezone="UTC",
         default_status=DefaultScheduleStatus.STOPPED,
-        description=f"{DESCRIPTIONS[job.name]} Switch it on in the UI.",
+        description=f"{description} Switch it on in the UI.",
     )
-    for job in jobs
+
+
+schedules = [
+    *(_schedule(each, DESCRIPTIONS[each.name], run_config(each.name)) for each in jobs),
+    _schedule(prune, "Retention: removes what is older than the policy keeps it."),
 ]

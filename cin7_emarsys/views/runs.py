@@ -1,14 +1,14 @@
-"""One run: what it read, sent and found."""
+"""One run: what it read, sent and found; and what has had its time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cin7_emarsys.views.text import grid
+from cin7_emarsys.views.text import grid, moment
 
 if TYPE_CHECKING:
     from cin7_emarsys.operations.sync import SyncOutcome
@@ -83,3 +83,21 @@ def planned(found: Mapping[str, Any]) -> RenderableType:
             )
         )
     return Group(*parts)
+
+
+def aged(found: Sequence[Any], *, applied: bool) -> RenderableType:
+    """What has had its time, place by place."""
+    if not found:
+        return Text("Nothing is older than the policy keeps it.")
+    rows = (
+        (each.place, f"{each.kind}_days = {each.days}", f"{each.rows:,}", _size(each.bytes), moment(each.oldest))
+        for each in found
+    )
+    end = "Removed." if applied else "Nothing was removed: say --apply."
+    return Group(grid(("place", "kept by", "rows", "size", "oldest"), rows, right=("rows", "size")), Text(), Text(end))
+
+
+def _size(size: int | None) -> str:
+    if size is None:
+        return "–"
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
