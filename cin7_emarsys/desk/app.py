@@ -93,7 +93,7 @@ def create_app(published: Published, merchant: Merchant) -> Starlette:
             }
 
         def as_page(request: Request, facts: Facts) -> Response:
-            return page("list", listing.name, facts, shown=pages.show(facts, listing, **asked(request)))
+            return page(listing.template, listing.name, facts, shown=pages.show(facts, listing, **asked(request)))
 
         def as_csv(request: Request, facts: Facts) -> Response:
             shown = pages.show(facts, listing, **asked(request) | {"page": 1}, limit=CSV_ROWS)

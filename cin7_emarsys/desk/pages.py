@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from cin7_emarsys.desk.source import Facts, NothingPublished
+from cin7_emarsys.desk.source import Facts
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.operations.explain import REASONS, TERMS
-from cin7_emarsys.views.text import units
+from cin7_emarsys.views.text import span, units
 
 PAGE_ROWS = 50
 DAYS = 14
@@ -42,6 +42,7 @@ class Listing:
     filters: Mapping[str, str]
     searched: str
     nothing: str
+    template: str = "list"
 
     def chosen(self, asked: str | None) -> str:
         return asked if asked and asked in self.filters else next(iter(self.filters))
@@ -133,7 +134,31 @@ ORPHANS = Listing(
     "key or cause",
     "Nobody and nothing is missing on either side.",
 )
-LISTINGS: Mapping[str, Listing] = {each.name: each for each in (AVAILABILITY, BACK_IN_STOCK, ORPHANS)}
+EXCEPTIONS = Listing(
+    "exceptions",
+    "Exceptions",
+    "What must a person look at, who, and by when?",
+    "exceptions",
+    "exception_counts",
+    (
+        Column("class", "Class"),
+        Column("cause", "Cause", "words"),
+        Column("title", "What"),
+        Column("meaning", "What it means"),
+        Column("severity", "How bad", "words"),
+        Column("count", "How many", "units"),
+        Column("first_seen_at", "Since", "moment"),
+        Column("due_at", "Due", "moment"),
+        Column("owner", "Owner"),
+        Column("assigned_to", "Taken on by"),
+        Column("next_step", "What to do", "command"),
+    ),
+    {"open": "Open", "critical": "Critical", "overdue": "Overdue", "ignored": "Ignored", "resolved": "Resolved"},
+    "class, title or owner",
+    "Nothing to look at.",
+    "exceptions",
+)
+LISTINGS: Mapping[str, Listing] = {each.name: each for each in (AVAILABILITY, BACK_IN_STOCK, ORPHANS, EXCEPTIONS)}
 STATUS: Mapping[str, str] = {
     "announced": "announced: Emarsys has fetched it",
     "published": "published, not fetched yet",
@@ -226,6 +251,9 @@ def overview(facts: Facts, merchant: Merchant, now: datetime) -> dict[str, Any]:
         orders_minutes=merchant.alerts.orders_minutes,
         nightly_hours=merchant.alerts.nightly_hours,
     )
+    for finding in findings:
+        if finding["minutes"] is not None:
+            finding["says"] = finding["says"].replace("{age}", span(finding["minutes"]))
     level = findings[0]["level"]
     return {
         "level": level,
@@ -238,12 +266,12 @@ def overview(facts: Facts, merchant: Merchant, now: datetime) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure that leads to a page; ``count`` is None while it is not known."""
+    """A figure that leads to the page where its rows are."""
 
     text: str
     page: str
     filter: str
-    count: int | None
+    count: int
 
 
 def _tiles(facts: Facts) -> list[Tile]:
@@ -255,11 +283,13 @@ def _tiles(facts: Facts) -> list[Tile]:
     for text, chosen in (("back in stock today", "announced"), ("returns held", "held")):
         count = show(facts, BACK_IN_STOCK, filter=chosen, limit=1).total
         found.append(Tile(text, BACK_IN_STOCK.name, chosen, count))
-    try:
-        orphans = facts.ask("orphan_counts")[0]["all"]
-    except NothingPublished:  # the stock job alone has run; the comparison is nightly
-        orphans = None
-    return [*found, Tile("SKUs and customers on one side only", ORPHANS.name, "all", orphans)]
+    exceptions = facts.ask("exception_counts")[0]
+    return [
+        *found,
+        Tile("SKUs and customers on one side only", ORPHANS.name, "all", facts.ask("orphan_counts")[0]["all"]),
+        Tile("exceptions open", EXCEPTIONS.name, "open", exceptions["open"]),
+        Tile("exceptions overdue", EXCEPTIONS.name, "overdue", exceptions["overdue"]),
+    ]
 
 
 def flows(facts: Facts) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -16,12 +17,14 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from cin7_emarsys.desk.pages import LISTINGS, Listing
 from cin7_emarsys.views.text import moment, money, units
 
 FOLDER = Path(__file__).parent
 STYLE = FOLDER / "desk.css"
+_CODE = re.compile(r"`([^`]+)`")
 
 
 class Links(Protocol):
@@ -97,6 +100,11 @@ def words(value: object) -> str:
     return "" if value is None else str(value).replace("_", " ")
 
 
+def code(text: object) -> Markup:
+    """Text in which what stands between backticks is code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(str(text)))))  # noqa: S704 - escaped before
+
+
 def _count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
@@ -110,5 +118,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"units": units, "moment": moment, "money": money, "words": words, "count": _count}
+    made.filters |= {"units": units, "moment": moment, "money": money, "words": words, "count": _count, "code": code}
     return made

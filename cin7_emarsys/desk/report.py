@@ -54,7 +54,9 @@ def write(published: Published, merchant: Merchant, folder: Path) -> Written:
                     whole = pages.show(facts, listing, filter=chosen, limit=CSV_ROWS)
                     first = pages.first(whole, HTML_ROWS)
                     name = render.file_name(listing.name, chosen)
-                    text = render.page("list", links, here=listing.name, shown=first, csv_rows=CSV_ROWS, **common)
+                    text = render.page(
+                        listing.template, links, here=listing.name, shown=first, csv_rows=CSV_ROWS, **common
+                    )
                     (beside / f"{name}.html").write_text(text)
                     (beside / f"{name}.csv").write_text(render.rows_as_csv(listing, whole.rows), newline="")
         shutil.copyfile(render.STYLE, beside / render.STYLE.name)

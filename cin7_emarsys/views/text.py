@@ -45,6 +45,14 @@ def moment(value: datetime | None) -> str:
     return f"{value:%Y-%m-%d %H:%M} UTC" if value else "–"
 
 
+def span(minutes: int) -> str:
+    """A length of time in the unit that a person would use."""
+    count, unit = (minutes, "minute") if minutes < 120 else (minutes // 60, "hour")
+    if count >= 48 and unit == "hour":
+        count, unit = count // 24, "day"
+    return f"{count:,} {unit}" + ("" if count == 1 else "s")
+
+
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[str] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

@@ -14,8 +14,10 @@ import uvicorn
 
 from cin7_emarsys.desk.app import create_app
 from cin7_emarsys.desk.source import Facts, Published
-from cin7_emarsys.emarsys.projection import ensure_delivery_tables
+from cin7_emarsys.emarsys.projection import _END_HISTORY, _GO_ON_WITH_HISTORY, ensure_delivery_tables
 from cin7_emarsys.merchant import Merchant
+from cin7_emarsys.operations.exceptions import classes
+from cin7_emarsys.warehouse import exceptions
 from cin7_emarsys.warehouse.factory import models
 from cin7_emarsys_tests.warehouse.test_availability import STOCK
 from cin7_emarsys_tests.warehouse.world import Row, World, credit_note, invoice, line, order, part
@@ -54,10 +56,8 @@ class Shop(World):
                 f"insert into delivery.{table} by name select item, product_id, available, price, c_stock, c_low_stock, "
                 f"c_stock_state, payload_hash, {version} as version from mart.catalogue"
             )
-        self.connection.execute(
-            "insert into delivery.catalogue_history by name select * from delivery.catalogue_items as new where not exists "
-            "(from delivery.catalogue_history as old where old.item = new.item and old.c_stock = new.c_stock)"
-        )
+        for statement, given in ((_END_HISTORY, [version]), (_GO_ON_WITH_HISTORY, None)):
+            self.connection.execute(statement, given)
         return self
 
     def send(self, batch: int, flow: str, at: str, outcome: str, key: str, payload: Row, **more: object) -> Shop:
@@ -113,7 +113,10 @@ def _shop() -> Shop:
     shop.send(2, "sales", NOON, "unknown", "invoice:i1+1", sold)
     shop.send(3, "events", NOON, "rejected", "e1", told, code="2008")
     compared = [name for name in models() if name.startswith("reconciliation.")]
-    return shop.build("staging.sent_contacts", *compared)
+    shop.build("staging.sent_contacts", *compared)
+    for name in ("negative_availability", "unknown_outcomes", "orphan_customers_at_emarsys", "held_changes"):
+        exceptions.record(shop.connection, classes()[name], shop.merchant)
+    return shop
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from cin7_emarsys.desk import pages
 from cin7_emarsys.desk.lookup import look_up
 from cin7_emarsys.desk.source import NothingPublished
 from cin7_emarsys.operations.explain import REASONS
-from cin7_emarsys.warehouse.factory import sources
 from cin7_emarsys_tests.desk.conftest import NOW, Shop
 
 
@@ -88,6 +87,20 @@ def test_orphans_show_no_address(shop: Shop) -> None:
     assert shown.counts["customers_there"] == 1
 
 
+def test_exceptions_come_the_worst_first_with_owner_and_next_step(shop: Shop) -> None:
+    shown = pages.show(shop.facts, pages.EXCEPTIONS)
+    assert {row["class"] for row in shown.rows} == {
+        "negative_availability",
+        "unknown_outcomes",
+        "orphan_customers_at_emarsys",
+    }
+    assert all(row["owner"] and row["next_step"] and row["meaning"] for row in shown.rows)
+    severities = [["CRITICAL", "WARNING", "NOTE"].index(row["severity"]) for row in shown.rows]
+    assert severities == sorted(severities)
+    assert shown.counts["open"] == shown.total
+    assert not pages.show(shop.facts, pages.EXCEPTIONS, filter="resolved").rows
+
+
 def light(shop: Shop, now: datetime = NOW, **changed: Any) -> dict[str, Any]:
     policy = shop.merchant.model_copy(update=changed)
     return pages.overview(shop.facts, policy, now)
@@ -97,8 +110,8 @@ def test_the_light_takes_the_worst_finding(shop: Shop) -> None:
     found = light(shop)
     assert found["level"] == "watch"
     says = [finding["says"] for finding in found["findings"]]
-    assert "Emarsys has not fetched the newest product file yet; it waits since 10 minutes." in says
-    assert "1 sales lines or events are parked: nobody knows whether Emarsys has them." in says
+    assert "Emarsys has not fetched the newest product file, which has waited for 10 minutes." in says
+    assert "Parked, because nobody knows whether Emarsys has them: 1 sales lines or events." in says
     assert light(shop, NOW + timedelta(hours=9))["level"] == "bad"
     dry = light(shop, armed=False)["findings"]
     assert any(finding["says"] == "Dry run: nothing is sent to Emarsys." for finding in dry)
@@ -110,7 +123,7 @@ def test_what_is_shown_as_available_and_is_not_is_bad(shop: Shop) -> None:
     found = light(shop)
     shop.connection.execute("rollback")
     assert found["level"] == "bad"
-    assert found["findings"][0]["says"] == "1 items are shown as available at Emarsys and are not."
+    assert found["findings"][0]["says"] == "Shown as available at Emarsys, and not available: 1 items."
 
 
 def test_tiles_lead_where_their_figure_is_found(shop: Shop) -> None:
@@ -172,8 +185,7 @@ def test_what_has_not_been_built_says_so() -> None:
 
 def test_a_warehouse_that_is_built_and_empty_is_not_safe_to_send() -> None:
     empty = Shop()
-    with sources(empty.connection):
-        found = pages.overview(empty.build().facts, empty.merchant, NOW)
-        assert found["level"] == "bad"
-        assert not pages.show(empty.facts, pages.AVAILABILITY).rows
-        assert pages.flows(empty.facts)["balance"]
+    found = pages.overview(empty.build().facts, empty.merchant, NOW)
+    assert found["level"] == "bad"
+    assert not pages.show(empty.facts, pages.AVAILABILITY).rows
+    assert pages.flows(empty.facts)["balance"]

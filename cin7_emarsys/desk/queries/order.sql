@@ -13,7 +13,8 @@ select
     any_value(documents.customer_id) as customer_id,
     coalesce(sum(case documents.document_kind when 'invoice' then documents.net else -documents.net end), 0) as net,
     coalesce(list(struct_pack(
-        documents.document_kind, documents.number, documents.dated_on, documents.net, documents.fault,
+        documents.document_kind, documents.number, documents.dated_on,
+        net := case documents.document_kind when 'invoice' then documents.net else -documents.net end, documents.fault,
         excluded := routes.excluded
     ) order by documents.dated_on, documents.number) filter (documents.document_id is not null), []) as documents
 from staging.sales as sales

@@ -2,7 +2,8 @@
 -- Parameters: $now (UTC), $stock_minutes, $orders_minutes, $nightly_hours (how old what was read may be), $armed.
 -- @column about: What it concerns: stock, customers, orders or everything.
 -- @column level: good, watch or bad.
--- @column says: What was found, in words.
+-- @column says: What was found, in words; {age} stands for the minutes of the next column.
+-- @column minutes: How old it is; null where it has no age.
 -- @column next_step: What to do; null where nothing.
 -- @column page: The page of the desk that shows more.
 with marks as (
@@ -60,7 +61,7 @@ findings as (
         end,
         case
             when stock_at is null then 'No count of stock that can be trusted has been read yet.'
-            else format('The stock was read {:d} minutes ago.', stock_age)
+            else 'The stock was read {age} ago.'
         end,
         case when stock_at is null or stock_age > $stock_minutes then 'Run cin7-emarsys sync stock; cin7-emarsys doctor says why it does not run by itself.' end,
         'availability'
@@ -73,8 +74,8 @@ findings as (
     union all
     select 4, 'stock', case when overpromised > 0 then 'bad' when unpublished > 0 then 'watch' else 'good' end,
         case
-            when overpromised > 0 then format('{:d} items are shown as available at Emarsys and are not.', overpromised)
-            when unpublished > 0 then format('{:d} items say something else in the product file than here.', unpublished)
+            when overpromised > 0 then format('Shown as available at Emarsys, and not available: {:d} items.', overpromised)
+            when unpublished > 0 then format('Different in the product file and here: {:d} items.', unpublished)
             else 'The product file says what is true now.'
         end,
         case when unpublished + overpromised > 0 then 'Run cin7-emarsys sync stock: it publishes the product file.' end,
@@ -86,7 +87,7 @@ findings as (
         case
             when version is null then 'No product file has been published yet.'
             when collected is null then 'Whether Emarsys has fetched the product file is not known.'
-            else format('Emarsys has not fetched the newest product file yet; it waits since {:d} minutes.', published_age)
+            else 'Emarsys has not fetched the newest product file, which has waited for {age}.'
         end,
         case
             when version is null then 'Run cin7-emarsys sync products.'
@@ -97,7 +98,7 @@ findings as (
     from ages
     where version is null or collected is distinct from version
     union all
-    select 6, 'stock', 'watch', format('{:d} changes are held, because they would send many mails at once.', held),
+    select 6, 'stock', 'watch', format('Held, because they would send many mails at once: {:d} changes.', held),
         'Look at them, and release those that are real.', 'back-in-stock'
     from ages
     where held > 0
@@ -109,12 +110,12 @@ findings as (
             else 'good'
         end,
         case when orders_at is null then 'No orders have been read yet.'
-            else format('Orders were read {:d} minutes ago.', orders_age) end,
+            else 'Orders were read {age} ago.' end,
         case when orders_at is null or orders_age > $orders_minutes then 'Run cin7-emarsys sync orders.' end, 'flows'
     from ages
     union all
     select 8, 'customers', 'watch',
-        format('{:d} orders of the past are still to be read, so no order, value or event leaves yet.', history_pending),
+        format('Still to be read, so that no order, value or event leaves yet: {:d} orders of the past.', history_pending),
         'Let the orders job go on; until then do not send by lifetime value or first purchase.', 'flows'
     from ages
     where not history_complete
@@ -124,28 +125,40 @@ findings as (
             when customers_at is null then 'bad' when customers_age > 60 * $nightly_hours then 'watch' else 'good'
         end,
         case when customers_at is null then 'No customers have been read yet.'
-            else format('Customers were read {:d} minutes ago.', customers_age) end,
+            else 'Customers were read {age} ago.' end,
         case when customers_at is null or customers_age > 60 * $nightly_hours then 'Run cin7-emarsys sync customers.' end,
         'flows'
     from ages
     union all
     select 10, 'customers', case when unsent_contacts * 20 > contacts then 'bad' else 'watch' end,
-        format('{:d} of {:d} customers have not been accepted by Emarsys yet.', unsent_contacts, contacts),
+        format('Not accepted by Emarsys yet: {:d} of {:d} customers.', unsent_contacts, contacts),
         'See who and why under orphans.', 'orphans'
     from ages
     where unsent_contacts > 0
     union all
     select 11, 'orders', 'watch',
-        format('{:d} sales lines or events are parked: nobody knows whether Emarsys has them.', parked),
+        format('Parked, because nobody knows whether Emarsys has them: {:d} sales lines or events.', parked),
         'Look at Emarsys, then decide: cin7-emarsys unknowns list.', 'flows'
     from ages
     where parked > 0
     union all
-    select 12, 'everything', 'watch', format('{:d} records were refused by Emarsys, or tried too often.', dead),
+    select 12, 'everything', 'watch', format('Refused by Emarsys, or tried too often: {:d} records.', dead),
         'See them with cin7-emarsys dead-letters list, and correct them where they come from.', 'flows'
     from ages
     where dead > 0
+    union all
+    -- what the findings above say in other words is not said twice
+    select 13, 'everything', 'watch', title || '. ' || any_value(meaning), any_value(next_step), 'exceptions'
+    from operations.exceptions
+    where state = 'open' and severity = 'CRITICAL'
+        and class not in ('held_changes', 'unknown_outcomes', 'dead_letters', 'source_lag', 'snapshot_trusted', 'history_complete')
+    group by class, title
 )
-select about, level, says, next_step, page
+select findings.about, findings.level, findings.says,
+    case findings.place
+        when 2 then ages.stock_age when 5 then ages.published_age when 7 then ages.orders_age when 9 then ages.customers_age
+    end as minutes,
+    findings.next_step, findings.page
 from findings
+cross join ages
 order by list_position(['bad', 'watch', 'good'], level), place
