@@ -1,12 +1,13 @@
 """What a changed policy would change, on the newest trusted snapshot. Nothing is sent, and nothing is written.
 
-What belongs here: building what the policy decides twice, in memory, by the models themselves, and comparing. What does
-not: deciding anything (the models do), and printing (``views``).
+What belongs here: building, in memory and by the models themselves, what a policy decides differently from the one that the
+warehouse was built with, and comparing. What does not: deciding anything (the models do), and printing (``views``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from duckdb import DuckDBPyConnection
@@ -15,7 +16,8 @@ from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.operations.explain import NotKnown, fetch
 from cin7_emarsys.warehouse import factory, gates, policy
 
-_COMPARED = ("mart.ats", "mart.availability", "mart.held_flips", "mart.prices")
+_COMPARED = {"mart.ats", "mart.availability", "mart.held_flips", "mart.prices"}
+_SHOWN = {"staging.products", "staging.locations"}
 _LOCATIONS = "locations_exist"
 
 
@@ -28,12 +30,11 @@ def preview(connection: DuckDBPyConnection, running: Merchant, changed: Merchant
     snapshot = fetch(connection, "preview_snapshot")
     if not snapshot:
         raise NotKnown("there is no trusted snapshot of stock to try a policy on; run `cin7-emarsys sync stock` first")
-    touched = _touched(running, changed)
     items, holds, unknown = [], [], []
-    if touched:
+    if settings:
         kept = connection.execute("select current_database()").fetchall()[0][0]
         for name, merchant in (("running", running), ("changed", changed)):
-            _build(connection, kept, f"side_{name}", merchant, touched)
+            _build(connection, kept, f"side_{name}", merchant)
         items = fetch(connection, "preview_items")
         holds, unknown = fetch(connection, "preview_holds"), _unknown_locations(connection)
     counted = {kind: sum(item["flip"] == kind for item in items) for kind in ("rise", "fall")}
@@ -54,39 +55,49 @@ def preview(connection: DuckDBPyConnection, running: Merchant, changed: Merchant
     }
 
 
-def _touched(running: Merchant, changed: Merchant) -> list[str]:
-    """The models that the difference between two policies reaches, in build order, as far as items depend on them."""
+def _build(connection: DuckDBPyConnection, kept: str, side: str, merchant: Merchant) -> None:
+    """A database in memory in which all is the warehouse's own but what this policy decides differently."""
+    connection.execute(f"attach ':memory:' as {side} (read_write)")
+    connection.execute(f"use {side}")
+    settled = merchant.availability.model_copy(update={"confirmations": 1})  # as it ends, not as it begins
+    policy.write(connection, merchant.model_copy(update={"availability": settled}))
+    touched = _touched(policy.differing(connection, kept, side))
+    there = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = $kept union all "
+        "select schema_name, view_name from duckdb_views() where database_name = $kept and not internal",
+        {"kept": kept},
+    ).fetchall()
+    needed = factory.read_by(touched) | _COMPARED | _SHOWN
+    for schema, table in there:
+        name = f"{schema}.{table}"
+        if name not in needed or schema == "policy":
+            continue
+        # a history starts anew, a view is made anew; what a model reads of its own past is copied: building replaces it
+        if name not in touched:
+            kind = "view"
+        elif factory.models()[name].materialize in ("history", "view"):
+            continue
+        else:
+            kind = "table"
+        connection.execute(f"create schema if not exists {schema}")
+        connection.execute(f'create {kind} {schema}."{table}" as from "{kept}".{schema}."{table}"')
+    factory.build_alone(connection, touched)
+
+
+def _touched(differing: Set[str]) -> set[str]:
+    """The models that such a difference of policies reaches, as far as items depend on them."""
     models = factory.models()
-    reached = {f"policy.{table}" for table in policy.differing(running, changed)}
+    settings = {name.removeprefix("policy.settings.") for name in differing if name.startswith("policy.settings.")}
+    reached = set(differing)
     for model in models.values():  # in build order: what a model reads comes before it
-        if model.depends & reached:
+        words = set(re.findall(r"\w+", model.sql)) if "policy.settings" in model.depends else set()
+        if model.depends & reached or words & settings:
             reached.add(model.name)
     needed = set(_COMPARED)
     for model in reversed(list(models.values())):
         if model.name in needed:
             needed |= model.depends
-    return [name for name in models if name in reached & needed]
-
-
-def _build(connection: DuckDBPyConnection, kept: str, side: str, merchant: Merchant, touched: list[str]) -> None:
-    """A database in memory in which the touched models are built and all else is the warehouse's own."""
-    connection.execute(f"attach ':memory:' as {side} (read_write)")
-    connection.execute(f"use {side}")
-    tables = connection.execute(
-        "select schema_name, table_name from duckdb_tables() where database_name = ? and schema_name <> 'policy'",
-        [kept],
-    ).fetchall()
-    for schema in sorted({schema for schema, _ in tables}):
-        connection.execute(f"create schema if not exists {schema}")
-    for schema, table in tables:
-        model = factory.models().get(f"{schema}.{table}")
-        # a history starts anew; what a model reads of its own past is copied, since building replaces it
-        if model and model.name in touched and model.materialize == "history":
-            continue
-        kind = "table" if model and model.name in touched else "view"
-        connection.execute(f'create {kind} {schema}."{table}" as from "{kept}".{schema}."{table}"')
-    settled = merchant.availability.model_copy(update={"confirmations": 1})  # as it ends, not as it begins
-    factory.build(connection, merchant.model_copy(update={"availability": settled}), touched)
+    return reached & needed & set(models)
 
 
 def _unknown_locations(connection: DuckDBPyConnection) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -194,29 +194,44 @@ def build(connection: DuckDBPyConnection, merchant: Merchant, only: Iterable[str
 
     Nothing is committed here. Raises `ModelError` naming the file that failed.
     """
+    policy.write(connection, merchant)
     known = models()
     wanted = set(known) if only is None else set(only)
     if wanted - set(known):
         raise KeyError(f"no such model: {', '.join(sorted(wanted - set(known)))}")
-    policy.write(connection, merchant)
     with sources(connection):
         return [_write(connection, model) for model in known.values() if model.name in wanted]
 
 
+def build_alone(connection: DuckDBPyConnection, wanted: Set[str]) -> None:
+    """Write these models by the policy that is there, and make sure of no other table than those they read."""
+    with sources(connection, read_by(wanted)):
+        for model in models().values():
+            if model.name in wanted:
+                _write(connection, model)
+
+
+def read_by(names: Iterable[str]) -> set[str]:
+    """What these models read, themselves included."""
+    known = models()
+    return set(names).union(*(known[name].depends | known[name].feedback for name in names))
+
+
 @contextmanager
-def sources(connection: DuckDBPyConnection) -> Iterator[None]:
+def sources(connection: DuckDBPyConnection, only: Set[str] | None = None) -> Iterator[None]:
     """Stand-ins, empty, for the tables that no room has made yet; gone again afterwards, but for `operations`."""
     present = _present(connection)
+    needed = read_by(models()) if only is None else only
     missing = []
     for room in SCHEMAS:
         connection.execute(f"create schema if not exists {room}")
     for name, statement in _created((FOLDER / "sources.sql").read_text()).items():
-        if name not in present:
+        if name in needed - present:
             connection.execute(statement)
             if not name.startswith("operations."):  # what people decide: stays, and views look at it
                 missing.append(name)
     for model in models().values():  # our own: stay, so that a cadence can be the first to build its part of them
-        if model.name not in present:
+        if model.name in needed - present:
             _ensure(connection, model)
     yield
     for name in missing:
@@ -262,36 +277,36 @@ def _append(connection: DuckDBPyConnection, model: Model) -> None:
 
 
 def _keep_history(connection: DuckDBPyConnection, model: Model) -> None:
-    key = ", ".join(f'"{name}"' for name in model.key)
-    compared = ", ".join(f'"{name}"' for name in model.types if name not in model.ignoring)
-    connection.execute(f"create or replace temp table incoming as {model.sql}")
-    moment = connection.execute(f'select max("{model.at}") from incoming').fetchone()
-    at = moment[0] if moment else None
-    if at is None:  # nothing was seen, so nothing is known to have ended
-        connection.execute("drop table incoming")
-        return
-    connection.execute(
-        "create or replace temp table changed as "
-        f"select distinct {key} from (select {compared} from incoming "
-        f"except select {compared} from {model.name} where valid_to is null) "
-        f"union select {key} from {model.name} as old where valid_to is null "
-        f"and not exists (from incoming as new where ({_same(model, 'old', 'new')}))"
+    key = ", ".join(f'coalesce(new."{name}", old."{name}") as "{name}"' for name in model.key)
+    rest = ", ".join(f'new."{name}"' for name in model.types if name not in model.key)
+    differs = " or ".join(
+        f'new."{name}" is distinct from old."{name}"' for name in model.types if name not in model.ignoring
     )
-    of_changed = f"exists (from changed where ({_same(model, model.name.split('.')[1], 'changed')}))"
-    connection.execute(  # built again at the same moment: the row is replaced, no empty span is left behind
-        f"delete from {model.name} where valid_to is null and valid_from >= ? and {of_changed}",
-        [at],
+    connection.execute(  # only what changed is written: as a rule that is little
+        f'create or replace temp table changed as select {key}, {rest}, new."{model.key[0]}" is null as is_gone '
+        f"from ({model.sql}) as new full join (from {model.name} where valid_to is null) as old "
+        f"on {_same(model, 'old', 'new')} where {differs}"
     )
-    connection.execute(
-        f"update {model.name} set valid_to = ? where valid_to is null and {of_changed}",
-        [at],
-    )
-    connection.execute(
-        f"insert into {model.name} by name select *, ?::timestamp as valid_from, null::timestamp as valid_to "
-        f"from incoming where exists (from changed where ({_same(model, 'incoming', 'changed')}))",
-        [at],
-    )
-    connection.execute("drop table incoming")
+    moment = connection.execute(f'select max("{model.at}"), count(*) from changed').fetchone()
+    at, rows = moment or (None, 0)
+    if at is None and rows:  # rows have ended and none has come
+        moment = connection.execute(f'select max("{model.at}") from ({model.sql})').fetchone()
+        at = moment[0] if moment else None
+    if at is not None:  # else nothing was seen, so nothing is known to have ended
+        of_changed = f"exists (from changed where ({_same(model, model.name.split('.')[1], 'changed')}))"
+        connection.execute(  # built again at the same moment: the row is replaced, no empty span is left behind
+            f"delete from {model.name} where valid_to is null and valid_from >= ? and {of_changed}",
+            [at],
+        )
+        connection.execute(
+            f"update {model.name} set valid_to = ? where valid_to is null and {of_changed}",
+            [at],
+        )
+        connection.execute(
+            f"insert into {model.name} by name select * exclude (is_gone), ?::timestamp as valid_from, "
+            "null::timestamp as valid_to from changed where not is_gone",
+            [at],
+        )
     connection.execute("drop table changed")
 
 

@@ -91,10 +91,22 @@ def write(connection: DuckDBPyConnection, merchant: Merchant) -> None:
         )
 
 
-def differing(one: Merchant, other: Merchant) -> list[str]:
-    """The tables whose rows two policies would fill differently."""
-    left, right = _rows(one), _rows(other)
-    return [table for table in TABLES if left[table] != right[table]]
+def differing(connection: DuckDBPyConnection, one: str, other: str) -> set[str]:
+    """What the policies in two attached databases say differently: `policy.<table>`, of the settings each column."""
+    found: set[str] = set()
+    for table in TABLES:
+        left, right = (_said(connection, f'"{database}".policy.{table}') for database in (one, other))
+        if table == "settings" and len(left) == len(right) == 1:
+            found |= {f"policy.settings.{name}" for name in TABLES[table] if left[0].get(name) != right[0].get(name)}
+        elif left != right:
+            found.add(f"policy.{table}")
+    return found
+
+
+def _said(connection: DuckDBPyConnection, table: str) -> list[dict[str, Any]]:
+    answer = connection.execute(f"from {table} order by all")
+    names = [column[0] for column in answer.description or []]
+    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
 
 def _rows(merchant: Merchant) -> dict[str, Sequence[dict[str, Any]]]:

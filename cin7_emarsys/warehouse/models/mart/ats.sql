@@ -66,8 +66,7 @@ stock as (
         cast(greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'blocked_bin'), 0), 0) as decimal(18, 4))
             as blocked,
         cast(greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'expired'), 0), 0) as decimal(18, 4)) as expired,
-        cast(greatest(coalesce(sum(snapshot.allocated) filter (bar is null), 0), 0) as decimal(18, 4)) as allocated,
-        any_value(snapshot.sku) as sku
+        cast(greatest(coalesce(sum(snapshot.allocated) filter (bar is null), 0), 0) as decimal(18, 4)) as allocated
     from staging.snapshot as snapshot, policy.settings as settings
     group by all
 ),
@@ -98,7 +97,6 @@ pools as (
         coalesce(stock.expired, 0) as expired,
         coalesce(stock.allocated, 0) as allocated,
         coalesce(moves.ordered, 0) as unallocated,
-        stock.sku,
         stock.product_id is not null as in_snapshot,
         least(coalesce(stock.non_sellable, 0), r0) as c1,
         least(coalesce(stock.blocked, 0), r0 - c1) as c2,
@@ -114,14 +112,13 @@ pools as (
 ),
 summed as (
     -- one pool is its own sum; summing it again would cost as much as all the rest
-    select product_id, sku, in_snapshot, on_hand, r0 - on_hand as shortfall, non_sellable, c1, blocked, c2, expired, c3,
+    select product_id, in_snapshot, on_hand, r0 - on_hand as shortfall, non_sellable, c1, blocked, c2, expired, c3,
         allocated, c4, built, unallocated, c5, r0 - c1 - c2 - c3 - c4 + built - c5 as r5
     from pools
     where (select location_mode from policy.settings) <> 'separate'
     union all
     select
         product_id,
-        any_value(sku) as sku,
         bool_or(in_snapshot) as in_snapshot,
         cast(sum(on_hand) as decimal(18, 4)) as on_hand,
         cast(sum(r0 - on_hand) as decimal(18, 4)) as shortfall,
