@@ -28,8 +28,10 @@ plain as (
     group by all
 ),
 -- Kits above kits: components are shared between the levels, so runs are tried, halving the step each time. In a turn
--- the kits of one level ask their components; when all have, it is seen whether the components suffice.
-nested as (
+-- the kits of one level ask their components; when all have, it is seen whether the components suffice. The first step is
+-- the largest power of two within what all free units could make if nothing were shared and every bill the richest.
+richest as (select cast(max(makes) as double) / least(min(need), 1) as yield from bills),
+needs as (
     select trees.kit_id, places.location_key, places.position, trees.product_id, kits.makes, kits.kit_level,
         is_beyond, coalesce(case when not is_beyond then own.free end, others.free, 0) as free
     from trees
@@ -41,9 +43,17 @@ nested as (
     left join mart.component_stock as others on others.component_id = trees.product_id and others.kit_id = ''
         and others.location_key = places.location_key and trees.product_id <> trees.kit_id
 ),
+nested as (
+    select needs.*,
+        cast(pow(2, floor(log2(least(
+            sum(free) over (partition by kit_id, location_key, is_beyond) * pow(greatest(yield, 1), deepest.level + 1)
+                + 1, 524288
+        )))) as integer) as first_step
+    from needs, richest, deepest
+),
 tried as (
-    select nested.*, 0 as turn, 0 as low, 524288 as step,
-        cast(case when product_id = kit_id then 524288 * makes else 0 end as decimal(38, 4)) as units
+    select nested.* exclude (first_step), 0 as turn, 0 as low, first_step as step,
+        cast(case when product_id = kit_id then first_step * makes else 0 end as decimal(38, 4)) as units
     from nested
     union all
     select turned.kit_id, turned.location_key, turned.position, turned.product_id, turned.makes, turned.kit_level,
