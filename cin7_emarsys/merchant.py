@@ -147,6 +147,11 @@ class ContactField(_Policy):
     owner: Text = "marketing"
     system_of_record: Text = "Cin7 Core"
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether we write it: another system of record answers for its own fields."""
+        return self.system_of_record.lower() == "cin7 core"
+
 
 def _default_field_map() -> list[ContactField]:
     rows: dict[str, tuple[str, Literal["text", "numeric", "date"]]] = {

@@ -30,7 +30,10 @@ def sync(
     release: Annotated[
         str | None, typer.Option(help="Free a hold, or an untrusted snapshot's row drop, first.")
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="Why it is released; kept.")] = None,
+    override: Annotated[
+        list[str] | None, typer.Option(help="A guard that does not hold for this run, by its name (docs/commands.md).")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it is released or overridden; kept.")] = None,
     as_json: Json = False,
 ) -> None:
     """Runs a job in this process: read from Cin7, work out, send to Emarsys. The run shows in the Dagster UI.
@@ -42,14 +45,15 @@ def sync(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch under way is finished first
     loaded = settings()
-    if release and not reason:
-        raise cannot("a release needs a --reason, which is kept")
+    if (release or override) and not (reason or "").strip():
+        raise cannot("a release or an override needs a --reason, which is kept")
+    overrides = dict.fromkeys(override or [], reason or "")
     try:
         if release and reason:
             freed = syncing.release(loaded, release, reason)
             console.print(f"released {release}: {freed}", highlight=False)
         with progressing(f"sync {job.value}", quiet=as_json):
-            outcome = syncing.sync(job.value, full=full, dry_run=dry_run)
+            outcome = syncing.sync(job.value, full=full, dry_run=dry_run, overrides=overrides)
     except runs.CannotRun as error:
         raise cannot(error) from None
     if as_json:

@@ -25,6 +25,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from cin7_emarsys import guards
 from cin7_emarsys.emarsys.contacts import deliver_contacts
 from cin7_emarsys.emarsys.delivery import Delivery, Report, keep_examples
 from cin7_emarsys.emarsys.events import deliver_events
@@ -94,6 +95,19 @@ def _metadata(report: Report) -> dict[str, Any]:
     return metadata
 
 
+def _held(report: Report, *, armed: bool) -> list[str]:
+    """What guards have held back, in words."""
+    counts = {**report.withheld, **report.guarded, **{gate.name: gate.rows for gate in report.refused}}
+    if not armed and report.dry_run:
+        counts["not_armed"] = report.withheld.get("dry_run", 0)
+    return [guards.sentence(name, counts[name]) for name in guards.GUARDS if counts.get(name)]
+
+
+def _guards(report: Report, *, armed: bool) -> dict[str, Any]:
+    held = _held(report, armed=armed)
+    return {"guards": MetadataValue.json(held)} if held else {}
+
+
 def _flow(name: str) -> AssetsDefinition:
     deliver, upstream, _, description, _ = _FLOWS[name]
 
@@ -112,7 +126,12 @@ def _flow(name: str) -> AssetsDefinition:
         loaded = settings.load()
         ledger = Ledger(loaded.ledger_url)
         try:
-            delivery = Delivery(name, loaded, warehouse, ledger, context.run.run_id, dry_run=config.dry_run)
+            overrides = guards.of_run(context.run.tags, name)
+            delivery = Delivery(
+                name, loaded, warehouse, ledger, context.run.run_id, dry_run=config.dry_run, overrides=overrides
+            )
+            if not delivery.report.dry_run:
+                delivery.keep_overrides()
             if (
                 name in ("contacts", "events")
                 and not delivery.report.dry_run
@@ -126,10 +145,12 @@ def _flow(name: str) -> AssetsDefinition:
             ledger.close()
         for gate in report.refused:
             context.log.warning(f"{name}: nothing is sent. {gate.title}. {gate.next_step}")
+        for held in _held(report, armed=loaded.merchant.armed):
+            context.log.warning(f"{name}: {held}")
         if report.dry_run:
             keep_examples(loaded, report, context.run.run_id)
             context.log.info(f"{name}: dry run, {report.withheld.get('dry_run', 0)} records would be sent")
-        return MaterializeResult(metadata=_metadata(report))
+        return MaterializeResult(metadata=_metadata(report) | _guards(report, armed=loaded.merchant.armed))
 
     return export
 

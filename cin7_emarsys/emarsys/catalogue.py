@@ -25,7 +25,6 @@ from cin7_emarsys.emarsys import payloads
 from cin7_emarsys.emarsys.delivery import Delivery, Report
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
 from cin7_emarsys.settings import Settings
-from cin7_emarsys.warehouse import gates
 
 
 class Unfit(Exception):
@@ -54,7 +53,7 @@ def publish(delivery: Delivery) -> Report:
         project(ledger, warehouse)
         with warehouse.write() as connection:
             ensure_delivery_tables(connection)
-            report.refused = gates.offending(connection, "catalogue")
+            report.refused = delivery.refusing(connection)
             cursor = connection.execute(
                 "select product_id, payload_hash, "
                 + ", ".join(payloads.PRODUCT_COLUMNS)

@@ -24,7 +24,8 @@ def deliver_contacts(delivery: Delivery) -> Report:
     report, merchant = delivery.report, delivery.settings.merchant
     fingerprint = payloads.field_map_fingerprint(merchant)
     with delivery.open() as emarsys:
-        outbox = delivery.plan("plan_contacts", "count_contacts", fingerprint=fingerprint)
+        forced = json.dumps(_forced(delivery))
+        outbox = delivery.plan("plan_contacts", "count_contacts", fingerprint=fingerprint, forced=forced)
         if outbox is None:
             return report
         try:
@@ -35,7 +36,14 @@ def deliver_contacts(delivery: Delivery) -> Report:
                 known = {field.get("string_id") for field in fields}
                 wanted = (row.string_id for row in merchant.contacts.field_map)
                 fields += [{"id": name, "string_id": name} for name in wanted if name not in known]
-            mapper = payloads.ContactMapper(merchant, fields, _choices(emarsys, merchant.contacts.field_map, fields))
+            choices = _choices(emarsys, merchant.contacts.field_map, fields)
+            mapper = payloads.ContactMapper(
+                merchant,
+                fields,
+                choices,
+                empty=delivery.overridden("empty_value"),
+                foreign=delivery.overridden("foreign_field"),
+            )
 
             moving = _known_by_external_id(delivery)
 
@@ -55,6 +63,7 @@ def deliver_contacts(delivery: Delivery) -> Report:
                 rows: dict[str, dict[str, str]] = {}
                 items: list[Intended] = []
                 for row in planned:
+                    report.unchanged -= row["forced"]
                     last = row["last_at"] and datetime.fromisoformat(row["last_at"])
                     if not due(row["key"], row["attempts"], last, merchant.delivery.back_off_seconds, emarsys.now()):
                         report.waiting += 1
@@ -70,9 +79,21 @@ def deliver_contacts(delivery: Delivery) -> Report:
                     for start in range(0, len(part), emarsys.contacts_per_call):
                         sending.send(part[start : start + emarsys.contacts_per_call])
             report.shortened = mapper.shortened
+            report.guarded = {"empty_value": mapper.left_filled, "foreign_field": len(mapper.foreign)}
         finally:
             outbox.unlink(missing_ok=True)
     return report
+
+
+def _forced(delivery: Delivery) -> list[dict[str, str]]:
+    """Fields that a guard holds and a person has set free for this run."""
+    return [
+        {"attribute": row.attribute, "string_id": row.string_id, "guard": guard}
+        for guard, held in (("empty_value", True), ("foreign_field", False))
+        if delivery.overridden(guard)
+        for row in delivery.settings.merchant.contacts.field_map
+        if row.is_ours == held
+    ]
 
 
 def _known_by_external_id(delivery: Delivery) -> set[str]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cin7_emarsys import guards
 from cin7_emarsys.emarsys import cloud_payloads
 from cin7_emarsys.emarsys.client import EMAIL_FIELD, OPT_IN_FIELD
 from cin7_emarsys.emarsys.ledger import Intended
@@ -37,23 +38,39 @@ class FieldsMissing(Exception):
 class ContactMapper:
     """Our attributes → rows by field id, for one account. ``fields`` are the account's own, as listed by it.
 
-    Raises `FieldsMissing` when the field map names what the account does not have.
+    ``empty`` and ``foreign`` override a guard: a value that is empty by now is cleared although we do not derive it, a field
+    of another system of record is written. Raises `FieldsMissing` when the field map names what the account does not have,
+    or the field of the opt-in or the e-mail.
     """
 
     def __init__(
-        self, merchant: Merchant, fields: Iterable[Mapping[str, Any]], choices: Mapping[str, Mapping[str, str]]
+        self,
+        merchant: Merchant,
+        fields: Iterable[Mapping[str, Any]],
+        choices: Mapping[str, Mapping[str, str]],
+        *,
+        empty: bool = False,
+        foreign: bool = False,
     ):
         known = {str(field.get("string_id") or field.get("name")): field for field in fields}
-        lacking = [row.string_id for row in merchant.contacts.field_map if row.string_id not in known]
+        self.foreign = [] if foreign else [row.string_id for row in merchant.contacts.field_map if not row.is_ours]
+        field_map = [row for row in merchant.contacts.field_map if row.string_id not in self.foreign]
+        lacking = [row.string_id for row in field_map if row.string_id not in known]
         if lacking:
             raise FieldsMissing(
                 f"Emarsys has no contact fields {', '.join(lacking)}; create them with `cin7-emarsys setup --apply`"
             )
         self._rows: list[tuple[ContactField, str, str]] = [
             (row, str(known[row.string_id]["id"]), str(known[row.string_id].get("application_type", "")))
-            for row in merchant.contacts.field_map
+            for row in field_map
         ]
+        if taken := [row.string_id for row, field_id, _ in self._rows if field_id in (OPT_IN_FIELD, EMAIL_FIELD)]:
+            raise FieldsMissing(
+                f"contacts.field_map fills {', '.join(taken)}, which is Emarsys' own: {guards.sentence('opt_in', 0)}"
+            )
         self._choices = choices
+        self._empty = empty
+        self.left_filled = 0
         self._write_opt_out = merchant.contacts.write_opt_out
         self.shortened = 0
         #: id of the field that carries the external id; e-mail's where contacts are known by that alone
@@ -74,6 +91,7 @@ class ContactMapper:
         """
         sent = {EMAIL_FIELD: email}
         kept: dict[str, str] = {}
+        left_filled = False
         for field, field_id, kind in self._rows:
             value = attributes.get(field.attribute)
             text = self._value(value, field, kind) if value is not None and str(value).strip() else None
@@ -81,8 +99,13 @@ class ContactMapper:
                 sent[field_id] = kept[field.string_id] = text
             elif field.attribute in derived and field.attribute in attributes and before.get(field.string_id):
                 sent[field_id] = ""
-            elif before.get(field.string_id):  # left out, so Emarsys still has it
-                kept[field.string_id] = before[field.string_id]
+            elif before.get(field.string_id):
+                if self._empty and field.attribute in attributes:
+                    sent[field_id] = ""
+                    continue
+                kept[field.string_id] = before[field.string_id]  # left out, so Emarsys still has it
+                left_filled = True
+        self.left_filled += left_filled
         if self._write_opt_out and consent == "opt_out":
             sent[OPT_IN_FIELD] = OPTED_OUT
         return sent, kept
@@ -100,7 +123,7 @@ class ContactMapper:
 
 def field_map_fingerprint(merchant: Merchant) -> str:
     """Hash of the field map and consent policy: when it changes, every contact differs."""
-    rows = [(row.attribute, row.string_id, row.type) for row in merchant.contacts.field_map]
+    rows = [(row.attribute, row.string_id, row.type) for row in merchant.contacts.field_map if row.is_ours]
     return hashlib.md5(json.dumps([rows, merchant.contacts.write_opt_out]).encode(), usedforsecurity=False).hexdigest()
 
 

@@ -90,6 +90,11 @@ def _selection(job: str) -> AssetSelection:
     return _assets(*_READS[job]) | models | exports
 
 
+def flows_of(job: str) -> tuple[str, ...]:
+    """The flows that a job sends."""
+    return _FLOWS if job == "nightly" else tuple(key.split("/")[1] for key in _EXPORTS[job])
+
+
 def run_config(job: str, *, full: bool = False, dry_run: bool = False, quiet: bool = False) -> dict[str, Any]:
     """Run configuration of a job: full reads (the nightly job always reads products and customers whole), dry run."""
     whole = _FULL if full else _NIGHTLY_FULL if job == "nightly" else ()
@@ -100,8 +105,7 @@ def run_config(job: str, *, full: bool = False, dry_run: bool = False, quiet: bo
     )
     ops: dict[str, Any] = {f"raw__{name}": {"config": {"full": True}} for name in whole if name in reads}
     if dry_run:
-        exports = _FLOWS if job == "nightly" else tuple(key.split("/")[1] for key in _EXPORTS[job])
-        ops |= {f"emarsys__{flow}": {"config": {"dry_run": True}} for flow in exports}
+        ops |= {f"emarsys__{flow}": {"config": {"dry_run": True}} for flow in flows_of(job)}
     config: dict[str, Any] = {"ops": ops} if ops else {}
     if quiet:
         config["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}

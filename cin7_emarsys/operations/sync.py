@@ -19,9 +19,11 @@ from typing import Any
 from dagster import AssetCheckSeverity, DagsterEvent, DagsterEventType, DagsterInstance
 from duckdb import DuckDBPyConnection
 
+from cin7_emarsys import guards
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.operations import runs
 from cin7_emarsys.settings import Settings
+from cin7_emarsys.warehouse.factory import EMAIL
 from cin7_emarsys.warehouse.resource import Warehouse
 
 
@@ -68,14 +70,29 @@ def instance() -> Iterator[DagsterInstance]:
         yield opened
 
 
-def sync(job: str, *, full: bool = False, dry_run: bool = False, on: DagsterInstance | None = None) -> SyncOutcome:
+def sync(
+    job: str,
+    *,
+    full: bool = False,
+    dry_run: bool = False,
+    overrides: Mapping[str, str] | None = None,
+    on: DagsterInstance | None = None,
+) -> SyncOutcome:
     """Runs one job to its end in this process. The run shows in the UI like any other.
 
-    ``full`` reads everything anew; ``dry_run`` works out what would be sent and sends nothing. ``on`` is an instance that
-    the caller has opened, and closes; the project's own otherwise.
+    ``full`` reads everything anew; ``dry_run`` works out what would be sent and sends nothing; ``overrides`` are guards that
+    do not hold for this run, with the reason. ``on`` is an instance that the caller has opened, and closes; the project's
+    own otherwise. Raises `CannotRun`, also for a guard that cannot be overridden.
     """
     from cin7_emarsys.definitions import defs
-    from cin7_emarsys.operations.jobs import run_config
+    from cin7_emarsys.operations.jobs import flows_of, run_config
+
+    plain = {guard: EMAIL.sub("(address)", reason) for guard, reason in (overrides or {}).items()}  # tags are shown
+    try:
+        for guard in plain:
+            guards.check(guard, flows_of(job))
+    except guards.NotOverridable as error:
+        raise runs.CannotRun(str(error)) from None
 
     definition = defs.resolve_job_def(job)
     with nullcontext(on) if on else instance() as opened:
@@ -83,7 +100,7 @@ def sync(job: str, *, full: bool = False, dry_run: bool = False, on: DagsterInst
         result = definition.execute_in_process(
             instance=opened,
             run_config=run_config(job, full=full, dry_run=dry_run, quiet=True),
-            tags=runs.run_tags(),
+            tags=runs.run_tags() | guards.tag(plain),
             raise_on_error=False,
         )
     outcome = SyncOutcome(job, result.run_id, result.success)

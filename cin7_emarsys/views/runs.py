@@ -42,6 +42,9 @@ def summary(outcome: SyncOutcome) -> RenderableType:
     if sent:
         exported = ("sent to Emarsys", *EXPORT_FIGURES, "calls")
         parts += [Text(), grid(exported, sent, right=exported[1:])]
+    held = [(name.removeprefix("emarsys/"), text) for name, m in outcome.assets.items() for text in m.get("guards", [])]
+    if held:
+        parts += [Text(), grid(("held back", "by a guard"), held)]
     if outcome.failed_checks:
         parts += [Text(), checks(outcome)]
     for step, error in outcome.errors.items():

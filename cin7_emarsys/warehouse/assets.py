@@ -30,6 +30,7 @@ from dagster import (
     multi_asset_check,
 )
 
+from cin7_emarsys import guards
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import exceptions, factory, gates
 from cin7_emarsys.warehouse.factory import Model, build, models
@@ -122,7 +123,7 @@ def together(name: str, chosen: Sequence[Model]) -> AssetsDefinition:
 
 
 def _result(
-    condition: gates.Condition, asset: str, gate: gates.Gate, standing: exceptions.Standing | None
+    condition: gates.Condition, asset: str, gate: gates.Gate, standing: exceptions.Standing | None, *, overridden: bool
 ) -> AssetCheckResult:
     metadata: dict[str, Any] = {"rows": gate.rows}
     if standing:
@@ -142,7 +143,8 @@ def _result(
         passed=not gate.rows,
         asset_key=key_of(asset),
         check_name=condition.name,
-        severity=AssetCheckSeverity.WARN if condition.severity == "warn" else AssetCheckSeverity.ERROR,
+        # overridden for this run: it is told, and does not stop what follows
+        severity=AssetCheckSeverity.WARN if condition.severity == "warn" or overridden else AssetCheckSeverity.ERROR,
         description=gate.title if gate.rows else "Nothing found.",
         metadata=metadata,
     )
@@ -181,7 +183,9 @@ def checks_of(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDe
                 condition.name: exceptions.record(connection, condition, merchant)
                 for condition in {condition.name: condition for _, condition in chosen}.values()
             }
-        yield from (_result(condition, asset, *found[condition.name]) for asset, condition in chosen)
+        overrides = {name for flow in gates.FLOWS for name in guards.of_run(context.run.tags, flow)}
+        for asset, condition in chosen:
+            yield _result(condition, asset, *found[condition.name], overridden=condition.name in overrides)
 
     return check
 

@@ -239,9 +239,11 @@ class Project:
     def contacts(self, *rows: Row) -> None:
         self.fill("mart.contacts", *rows)
 
-    def run(self, flow: str, *, dry_run: bool = False) -> Report:
-        """One export, as the asset runs it; checks that the ledger conserves."""
-        delivery = Delivery(flow, self.settings, self.warehouse, self.ledger, "run", dry_run=dry_run)
+    def run(self, flow: str, *, dry_run: bool = False, **overrides: str) -> Report:
+        """One export, as the asset runs it (`overrides`: guard → reason); checks that the ledger conserves."""
+        delivery = Delivery(
+            flow, self.settings, self.warehouse, self.ledger, "run", dry_run=dry_run, overrides=overrides
+        )
         try:
             return FLOWS[flow](delivery)
         finally:

@@ -9,5 +9,5 @@ from (
         where sent.flow = 'events' and sent.key = events.trigger_id and sent.outcome in ('accepted', 'unknown')
     ) as fate
     from mart.order_events as events
-    where events.excluded is null
+    where events.excluded is null or ($late and events.excluded = 'too_late' and events.data is not null)
 )

@@ -1,16 +1,34 @@
 -- Contacts whose desired state differs from what Emarsys accepted last, with what it may hold: what it accepted, and over
 -- that what was sent since with an unknown outcome; `attempts` that failed of this very state, and when the last one did.
--- Parameter: $fingerprint, a hash of the field map: another map changes every row.
+-- Parameters: $fingerprint, a hash of the field map: another map changes every row; $forced, a JSON list of {attribute,
+-- string_id, guard}: fields that go although a guard holds them, where they differ (`forced`: nothing else does).
 with wanted as (
     select email as key, attributes, derived, consent, md5(payload_hash || $fingerprint) as payload_hash
     from mart.contacts
 ),
+forced as (
+    select unnest(
+        from_json($forced::json, '[{"attribute": "VARCHAR", "string_id": "VARCHAR", "guard": "VARCHAR"}]'), recursive := true
+    )
+),
 changed as (
-    select wanted.*, delivered.payload as accepted
+    select wanted.*, delivered.payload as accepted,
+        coalesce(delivered.payload_hash = wanted.payload_hash, false) as forced
     from wanted
     left join delivery.delivered as delivered on delivered.flow = 'contacts' and delivered.key = wanted.key
     where (
             delivered.payload_hash is distinct from wanted.payload_hash
+            or exists (
+                from forced
+                where (wanted.attributes->>forced.attribute) is distinct from (delivered.payload->>forced.string_id)
+                    and (
+                        forced.guard = 'foreign_field'
+                        or (
+                            (wanted.attributes->>forced.attribute) is null
+                            and not list_contains(wanted.derived, forced.attribute)
+                        )
+                    )
+            )
             or exists ( -- sent since and perhaps applied: what was accepted last may no longer be there
                 from delivery.records as later
                 where later.flow = 'contacts' and later.key = wanted.key and later.outcome = 'unknown'
@@ -54,7 +72,8 @@ select
             lambda held, tried: json_merge_patch(held, tried)
         )
     end as before,
-    coalesce(failed.attempts, 0) as attempts, failed.last_at
+    coalesce(failed.attempts, 0) as attempts, failed.last_at,
+    changed.forced and doubtful.payloads is null as forced
 from changed
 left join doubtful on doubtful.key = changed.key
 left join failed on failed.key = changed.key

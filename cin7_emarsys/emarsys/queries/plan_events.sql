@@ -1,4 +1,4 @@
--- Events not yet decided, oldest first. `waits`: Emarsys does not know the contact yet. `doubtful_at`: it was sent, first
+-- Events not yet decided, oldest first; with $late those that are past their deadline too, as long as their data is kept. `waits`: Emarsys does not know the contact yet. `doubtful_at`: it was sent, first
 -- then, and nobody knows whether it was applied.
 with sent as (
     select
@@ -20,7 +20,7 @@ select
 from mart.order_events as events
 left join delivery.delivered as contacts on contacts.flow = 'contacts' and contacts.key = events.email
 left join sent on sent.key = events.trigger_id
-where events.excluded is null and events.data is not null
+where (events.excluded is null or ($late and events.excluded = 'too_late')) and events.data is not null
     and not coalesce(sent.accepted, false)
     and not exists (
         from delivery.dead_letters as dead
