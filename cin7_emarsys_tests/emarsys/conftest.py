@@ -195,6 +195,21 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(file.database)
 
 
+def fill(warehouse: Warehouse, table: str, *rows: Mapping[str, Any]) -> None:
+    """The only rows of a table; columns that are not given are null."""
+    file = Path(warehouse.database).with_name("rows.ndjson")
+    file.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+    with warehouse.write() as connection:
+        columns = connection.execute(f"describe {table}").fetchall()
+        unknown = {name for row in rows for name in row} - {name for name, *_ in columns}
+        assert not unknown, f"{table} has no {unknown}"
+        connection.execute(f"delete from {table}")
+        typed = ", ".join(f"'{name}': '{kind}'" for name, kind, *_ in columns)
+        if rows:
+            read = f"read_json('{file}', format = 'newline_delimited', columns = {{{typed}}})"
+            connection.execute(f"insert into {table} by name select * from {read}")
+
+
 class Project:
     """Settings, warehouse and ledger of one test, and what the mart should say."""
 
@@ -223,18 +238,7 @@ class Project:
         self.reload()
 
     def fill(self, table: str, *rows: Mapping[str, Any]) -> None:
-        """The only rows of a table; columns that are not given are null."""
-        file = self.state / "rows.ndjson"
-        file.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
-        with self.warehouse.write() as connection:
-            columns = connection.execute(f"describe {table}").fetchall()
-            unknown = {name for row in rows for name in row} - {name for name, *_ in columns}
-            assert not unknown, f"{table} has no {unknown}"
-            connection.execute(f"delete from {table}")
-            typed = ", ".join(f"'{name}': '{kind}'" for name, kind, *_ in columns)
-            if rows:
-                read = f"read_json('{file}', format = 'newline_delimited', columns = {{{typed}}})"
-                connection.execute(f"insert into {table} by name select * from {read}")
+        fill(self.warehouse, table, *rows)
 
     def contacts(self, *rows: Row) -> None:
         self.fill("mart.contacts", *rows)
