@@ -6,13 +6,15 @@ What does not: reading them (models, reconciliation).
 
 from __future__ import annotations
 
-import json
 import tempfile
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from duckdb import DuckDBPyConnection
-from sqlalchemy import func, select
+from sqlalchemy import Column, Connection, String, cast, func, select, true, type_coerce
 
 from cin7_emarsys import schema
 from cin7_emarsys.emarsys.ledger import Ledger
@@ -21,6 +23,7 @@ from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, publicatio
 if TYPE_CHECKING:
     from cin7_emarsys.warehouse.resource import Warehouse
 
+_BATCHES, _RECORDS = 5000, 200_000  # at most so many in one transaction
 _ITEM_COLUMNS = (
     "item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT, "
     "c_stock_state VARCHAR, title VARCHAR, link VARCHAR, image VARCHAR, payload_hash VARCHAR"
@@ -80,90 +83,61 @@ def ensure_delivery_tables(connection: DuckDBPyConnection) -> None:
 
 
 def project(ledger: Ledger, warehouse: Warehouse) -> int:
-    """Brings `delivery.*` up to date with the ledger. Returns how many batches were new or had changed."""
-    with tempfile.TemporaryDirectory() as folder, ledger.engine.connect() as source, warehouse.write() as connection:
-        ensure_delivery_tables(connection)
-        mark = connection.execute("select coalesce(max(changed_seq), 0) from delivery.batches").fetchone()
-        since = mark[0] if mark else 0
-        newer = batches.c.changed_seq > since
-        new = source.execute(select(*(batches.c[name] for name in _BATCH)).where(newer)).all()
-        if new:
-            ids = [row.batch_id for row in new]
-            known = connection.execute(
-                "select count(*) from delivery.batches where list_contains($ids, batch_id)", {"ids": ids}
-            ).fetchone()
-            if known and known[0]:  # an outcome was changed later: these batches are taken over anew
-                for table in ("batches", "records"):
-                    connection.execute(
-                        f"delete from delivery.{table} where batch_id in (select unnest($ids))", {"ids": ids}
-                    )
-                # what is still delivered of them comes back below
-                connection.execute(
-                    "delete from delivery.delivered where batch_id in (select unnest($ids))", {"ids": ids}
-                )
-            _load(connection, Path(folder), "batches", [dict(row._mapping) for row in new])
-            sent = source.execute(
-                select(*(records.c[name] for name in _RECORD))
-                .join(batches, batches.c.batch_id == records.c.batch_id)
-                .where(newer)
-            )
-            _load(connection, Path(folder), "records", (dict(row._mapping) for row in sent))
-            connection.execute(_DELIVERED, {"ids": ids})
-        for table, rows in (
-            (
-                "in_flight",
-                source.execute(select(*(batches.c[name] for name in _FLIGHT)).where(batches.c.state != "closed")),
-            ),
-            ("dead_letters", source.execute(select(dead_letters))),
-        ):
-            connection.execute(f"delete from delivery.{table}")
-            _load(connection, Path(folder), table, (dict(row._mapping) for row in rows))
-        connection.execute("delete from operations.audit")
-        entries = source.execute(select(audit))
-        _load(connection, Path(folder), "audit", (dict(row._mapping) for row in entries), "operations")
-        _publications(connection, source, Path(folder))
-    return len(new)
+    """Brings `delivery.*` up to date with the ledger, slice by slice in the order of changes. Returns how many batches were
+    new or had changed."""
+    done = 0
+    with tempfile.TemporaryDirectory() as folder, ledger.engine.connect() as source:
+        more = True
+        while more:
+            with warehouse.write() as connection:
+                ensure_delivery_tables(connection)
+                taken, more = _slice(connection, source, Path(folder))
+                if not more:
+                    _small_tables(connection, source, Path(folder))
+            done += taken
+    return done
 
 
-# What was accepted last of each key that these batches touch; an older batch may have changed after a newer one.
-_DELIVERED = """
-insert or replace into delivery.delivered
-select
-    flow, key,
-    case when resolution is distinct from 'replayed' then payload_hash end, -- to be sent again, whatever it says by now
-    payload, batch_id, "at"
-from delivery.records
-where outcome = 'accepted' and erased_at is null and (flow, key) in (
-    select (flow, key) from delivery.records
-    where outcome = 'accepted' and batch_id in (select unnest($ids))
-)
-qualify row_number() over (partition by flow, key order by record_id desc) = 1
-"""
-_BATCH = (
-    "batch_id", "flow", "run_id", "endpoint", "records", "accepted", "rejected", "retryable", "unknown", "created_at",
-    "connecting_at", "closed_at", "changed_seq", "status", "seconds", "note",
-)  # fmt: skip
-_RECORD = (
-    "record_id", "batch_id", "flow", "key", "document", "payload_hash", "payload", "outcome", "code", "reason", "at",
-    "attempt", "resolution", "resolved_at", "erased_at",
-)  # fmt: skip
-_FLIGHT = ("batch_id", "flow", "run_id", "state", "records", "created_at", "connecting_at")
+def _slice(connection: DuckDBPyConnection, source: Connection, folder: Path) -> tuple[int, bool]:
+    """Takes the next batches over, with their records. Returns how many, and whether there are more."""
+    mark = connection.execute("select coalesce(max(changed_seq), 0) from delivery.batches").fetchone()
+    newer = batches.c.changed_seq > (mark[0] if mark else 0)
+    chosen = select(batches.c.batch_id, batches.c.changed_seq, batches.c.records).where(newer)
+    found = source.execute(chosen.order_by(batches.c.changed_seq).limit(_BATCHES)).all()
+    new = found[: max(bisect_right(list(accumulate(row.records for row in found)), _RECORDS), 1)]
+    if not new:
+        return 0, False
+    ids = [row.batch_id for row in new]
+    known = connection.execute(
+        "select count(*) from delivery.batches where list_contains($ids, batch_id)", {"ids": ids}
+    ).fetchone()
+    if known and known[0]:  # an outcome was changed later: these batches are taken over anew
+        for table in ("batches", "records", "delivered"):  # what is still delivered of them comes back below
+            connection.execute(f"delete from delivery.{table} where batch_id in (select unnest($ids))", {"ids": ids})
+    within = batches.c.changed_seq.between(new[0].changed_seq, new[-1].changed_seq)
+    _load(connection, folder, "delivery.batches", source, batches.c, within)
+    inside = records.c.batch_id.in_(select(batches.c.batch_id).where(within))
+    _load(connection, folder, "delivery.records", source, records.c, inside)
+    connection.execute(_DELIVERED, {"ids": ids})
+    return len(new), len(new) < len(found) or len(found) == _BATCHES
 
 
-def _publications(connection: DuckDBPyConnection, source: Any, folder: Path) -> None:
-    connection.execute("delete from delivery.publications")
-    known = source.execute(
-        select(
-            publications.c.version,
-            publications.c.run_id,
-            publications.c.published_at,
-            publications.c.rows,
-            publications.c.sha256,
-            publications.c.url,
-            publications.c.collected_at,
-        ).where(publications.c.published.is_(True))
-    ).all()
-    _load(connection, folder, "publications", [dict(row._mapping) for row in known])
+def _small_tables(connection: DuckDBPyConnection, source: Connection, folder: Path) -> None:
+    """What is small is taken over whole."""
+    for table, columns, where in (
+        ("in_flight", batches.c, batches.c.state != "closed"),
+        ("dead_letters", dead_letters.c, true()),
+        ("publications", publications.c, publications.c.published.is_(True)),
+        ("audit", audit.c, true()),
+    ):
+        target = f"{'operations' if table == 'audit' else 'delivery'}.{table}"
+        connection.execute(f"delete from {target}")
+        _load(connection, folder, target, source, columns, where)
+    _items(connection, source, folder)
+
+
+def _items(connection: DuckDBPyConnection, source: Connection, folder: Path) -> None:
+    """The items of the newest version of the product file, and of the one collected last."""
     for table, version in (
         ("catalogue_items", select(func.max(publications.c.version)).where(publications.c.published.is_(True))),
         (
@@ -177,26 +151,55 @@ def _publications(connection: DuckDBPyConnection, source: Any, folder: Path) -> 
             continue
         items = source.execute(select(publication_items.c.payload).where(publication_items.c.version == newest))
         connection.execute(f"delete from delivery.{table}")
-        _load(connection, folder, table, ({**json.loads(payload), "version": newest} for (payload,) in items))
+        _load_lines(connection, folder, f"delivery.{table}", (payload for (payload,) in items))
+        connection.execute(f"update delivery.{table} set version = ?", [newest])
         if table == "catalogue_items":
             connection.execute(_END_HISTORY, [newest])
             connection.execute(_GO_ON_WITH_HISTORY)
 
 
-def _load(connection: DuckDBPyConnection, folder: Path, table: str, rows: Any, schema: str = "delivery") -> None:
+# What was accepted last of each key that these batches touch; an older batch may have changed after a newer one.
+_DELIVERED = """
+insert or replace into delivery.delivered
+select
+    flow, key,
+    case when resolution is distinct from 'replayed' then payload_hash end, -- to be sent again, whatever it says by now
+    payload, batch_id, "at"
+from delivery.records
+semi join (
+    select flow, key from delivery.records where outcome = 'accepted' and batch_id in (select unnest($ids))
+) as touched using (flow, key)
+where outcome = 'accepted' and erased_at is null
+qualify row_number() over (partition by flow, key order by record_id desc) = 1
+"""
+
+
+def _load(
+    connection: DuckDBPyConnection,
+    folder: Path,
+    table: str,
+    source: Connection,
+    columns: Iterable[Column[Any]],
+    where: Any,
+) -> None:
+    """Rows of the ledger as JSON that the database itself writes: making objects of a million of them takes minutes."""
+    row = func.json_object if source.dialect.name == "sqlite" else func.json_build_object
+    pairs = [part for column in columns for part in (column.name, type_coerce(column, String))]
+    found = source.execute(select(cast(row(*pairs), String)).where(where))
+    _load_lines(connection, folder, table, (line for (line,) in found))
+
+
+def _load_lines(connection: DuckDBPyConnection, folder: Path, table: str, lines: Iterable[str]) -> None:
     """Through a file: binding values one by one is a hundred times slower."""
     file = folder / f"{table}.ndjson"
     with file.open("w") as out:
-        written = 0
-        for row in rows:
-            out.write(json.dumps(row, default=str) + "\n")
-            written += 1
-    if not written:
+        out.writelines(f"{line}\n" for line in lines)
+    if not file.stat().st_size:
         return
-    described = connection.execute(f"describe {schema}.{table}").fetchall()
+    described = connection.execute(f"describe {table}").fetchall()
     # A payload is text that holds JSON; read as JSON it would become a JSON string.
     columns = ", ".join(f"'{name}': '{'VARCHAR' if kind == 'JSON' else kind}'" for name, kind, *_ in described)
     connection.execute(
-        f"insert into {schema}.{table} by name "
+        f"insert into {table} by name "
         f"select * from read_json('{file}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=67108864)"
     )

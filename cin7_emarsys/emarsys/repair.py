@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, cast, func, insert, select, update
 
 from cin7_emarsys.emarsys.ledger import Ledger, recount
 from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, records
@@ -45,16 +45,7 @@ def parked(
     """
     chosen = _parked(flow, record, batch)
     with ledger.engine.connect() as connection:
-        flows = connection.execute(
-            select(
-                records.c.flow,
-                func.count().label("records"),
-                func.count(records.c.batch_id.distinct()).label("batches"),
-                func.min(records.c.at).label("since"),
-            )
-            .where(chosen)
-            .group_by(records.c.flow)
-        ).all()
+        flows = connection.execute(by_flow(chosen)).all()
         rows = connection.execute(
             select(
                 records.c.record_id, records.c.batch_id, records.c.flow, records.c.key, records.c.reason, records.c.at,
@@ -65,7 +56,30 @@ def parked(
             .order_by(records.c.record_id)
             .limit(limit)
         ).all()  # fmt: skip
-    return {"flows": _plain(flows), "records": [_with_payload(row) for row in _plain(rows)]}
+    figures = [{"flow": f.flow, "records": f.records, "batches": f.batches, "since": f.first} for f in flows]
+    return {"flows": figures, "records": [_with_payload(row) for row in _plain(rows)]}
+
+
+def by_flow(chosen: ColumnElement[bool]) -> Select[Any]:
+    """Of these records: flow, records, batches, first, last. Counted batch by batch: they stand together in the file."""
+    each = (
+        select(
+            func.min(records.c.flow).label("flow"),
+            func.count().label("records"),
+            func.min(records.c.at).label("first"),
+            func.max(records.c.at).label("last"),
+        )
+        .where(chosen)
+        .group_by(records.c.batch_id)
+        .subquery()
+    )
+    return select(
+        each.c.flow,
+        cast(func.sum(each.c.records), BigInteger).label("records"),
+        func.count().label("batches"),
+        func.min(each.c.first).label("first"),
+        func.max(each.c.last).label("last"),
+    ).group_by(each.c.flow)
 
 
 def resolve(
@@ -152,8 +166,10 @@ def settle_letters(
 
 
 def _parked(flow: str | None, record: int | None, batch: int | None) -> ColumnElement[bool]:
-    asked = [records.c.outcome == "unknown", records.c.flow.in_(PARKED)]
-    for column, wanted in ((records.c.flow, flow), (records.c.record_id, record), (records.c.batch_id, batch)):
+    flows = PARKED if flow is None else {flow} & {*PARKED}
+    within = select(batches.c.batch_id).where(batches.c.unknown > 0, batches.c.flow.in_(flows))
+    asked = [records.c.outcome == "unknown", records.c.batch_id.in_(within)]  # batches are few: no index for this
+    for column, wanted in ((records.c.record_id, record), (records.c.batch_id, batch)):
         if wanted is not None:
             asked.append(column == wanted)
     return and_(*asked)

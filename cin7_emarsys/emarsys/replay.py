@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.client import EMAIL_FIELD, Connecting, Emarsys
 from cin7_emarsys.emarsys.ledger import Intended, Ledger, recount
 from cin7_emarsys.emarsys.projection import project
-from cin7_emarsys.emarsys.repair import PARKED, NothingThere, note
+from cin7_emarsys.emarsys.repair import PARKED, NothingThere, by_flow, note
 from cin7_emarsys.emarsys.sending import Sending
 from cin7_emarsys.emarsys.tables import batches, bodies, records
 
@@ -45,22 +45,25 @@ class Chosen:
     flow: str | None = None
 
     def condition(self) -> ColumnElement[bool]:
+        within = select(batches.c.batch_id).where(
+            batches.c.flow != "catalogue"
+        )  # that is published as a whole, each time
+        if self.flow is not None:
+            within = within.where(batches.c.flow == self.flow)
+        if self.since is not None:  # a batch has one moment
+            within = within.where(batches.c.closed_at >= self.since)
+        if self.until is not None:
+            within = within.where(batches.c.closed_at < self.until)
         asked: list[ColumnElement[bool]] = [
             records.c.outcome == "accepted",
             or_(records.c.resolution.is_(None), records.c.resolution != "replayed"),
-            records.c.flow.not_in(("catalogue", "erasures")),  # published as a whole, each time; cannot be done twice
+            records.c.batch_id.in_(within),
             records.c.erased_at.is_(None),
         ]
         if self.record is not None:
             asked.append(records.c.record_id == self.record)
         if self.batch is not None:
             asked.append(records.c.batch_id == self.batch)
-        if self.since is not None:
-            asked.append(records.c.at >= self.since)
-        if self.until is not None:
-            asked.append(records.c.at < self.until)
-        if self.flow is not None:
-            asked.append(records.c.flow == self.flow)
         return and_(*asked)
 
 
@@ -68,17 +71,7 @@ def preview(ledger: Ledger, chosen: Chosen) -> dict[str, Any]:
     """What would go again. ``flows``: flow, records, batches, first, last; ``records``: the first of them."""
     condition = chosen.condition()
     with ledger.engine.connect() as connection:
-        flows = connection.execute(
-            select(
-                records.c.flow,
-                func.count().label("records"),
-                func.count(records.c.batch_id.distinct()).label("batches"),
-                func.min(records.c.at).label("first"),
-                func.max(records.c.at).label("last"),
-            )
-            .where(condition)
-            .group_by(records.c.flow)
-        ).all()
+        flows = connection.execute(by_flow(condition)).all()
         names = ("record_id", "batch_id", "flow", "key", "at", "payload")
         rows = connection.execute(
             select(*(records.c[name] for name in names)).where(condition).order_by(records.c.record_id).limit(_EXAMPLES)

@@ -47,9 +47,7 @@ metadata = MetaData()
 
 _NONE = text("0")
 _ONCE = text("flow in ('sales', 'events') and (outcome is null or outcome in ('accepted', 'unknown'))")
-_UNKNOWN = text("outcome = 'unknown'")
 _OPEN = text("closed_at is null")
-_TRIED = text("attempt")
 
 batches = Table(
     "batches",
@@ -105,8 +103,6 @@ records = Table(
     Index("records_key", "flow", "key"),
     Index("records_document", "flow", "document"),
     Index("once", "flow", "key", unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE),
-    Index("records_unknown", "flow", sqlite_where=_UNKNOWN, postgresql_where=_UNKNOWN),
-    Index("records_tried", "flow", "key", sqlite_where=_TRIED, postgresql_where=_TRIED),
 )
 
 dead_letters = Table(

@@ -11,6 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -80,7 +81,11 @@ class Sequence(RuleBasedStateMachine):
     @rule(email=people, ltv=amounts, refund=dates)
     def changes(self, email: str, ltv: str | None, refund: str | None) -> None:
         self.contacts[email] = {"ltv": ltv, "last_refund_date": refund}
-        fill(self.warehouse, "mart.contacts", *(contact(e, **given) for e, given in self.contacts.items()))
+        fill(
+            self.warehouse,
+            "mart.contacts",
+            *(contact(e, "unknown", None, **given) for e, given in self.contacts.items()),
+        )
 
     @rule(number=st.integers(0, 3), wanted=lines)
     def bills(self, number: int, wanted: list[tuple[str, float]]) -> None:
@@ -242,8 +247,8 @@ def vendors() -> Iterator[Vendors]:
 
 def tried(vendors: Vendors, empty: Path, modes: tuple[str, ...], steps: int) -> None:
     """Sequences are not made shorter when one fails: it would take minutes, and they are short."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Sequence(vendors, empty, modes),
+    run_state_machine_as_test(
+        partial(Sequence, vendors, empty, modes),  # type: ignore[arg-type]
         settings=settings(law(4), stateful_step_count=steps, phases=(Phase.reuse, Phase.generate)),
     )
 

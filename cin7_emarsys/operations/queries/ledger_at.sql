@@ -1,20 +1,35 @@
 -- What Emarsys should have held at a moment, newest first: of each record what it had accepted last by then. Parameters (each
 -- but $at may be null): $at (UTC), $flow, $batch, $sku, $customer (e-mail or customer id), $order, $limit.
+-- Of a million payloads only those that contain the text looked for are taken apart, and only the ids are sorted.
+with answering as (
+    select record_id, key from delivery.records
+    where outcome = 'accepted' and "at" <= $at and ($flow is null or flow = $flow)
+        and ($batch is null or batch_id = $batch)
+        and ($sku is null or case when contains(cast(payload as varchar), cast(to_json($sku) as varchar)) then (payload->>'item') = $sku end)
+        and ($order is null or case when contains(cast(payload as varchar), cast(to_json($order) as varchar))
+            then (payload->>'order') = $order or (payload->'data'->>'order') = $order end)
+        and ($customer is null or key = lower(trim($customer))
+            or case when contains(cast(payload as varchar), lower(trim($customer))) then (payload->>'email') = lower(trim($customer))
+                or (payload->>'external_id') = lower(trim($customer)) end
+            or (flow = 'contacts' and key in (
+                select email from mart.contacts where customer_id = lower(trim($customer))
+            )))
+),
+held as (
+    select max(record_id) as record_id from delivery.records
+    where outcome = 'accepted' and "at" <= $at and ($flow is null or flow = $flow)
+        and (($batch is null and $sku is null and $order is null and $customer is null)
+            or key in (select key from answering))
+    group by flow, key
+),
+chosen as (
+    select record_id from held
+    where ($batch is null and $sku is null and $order is null and $customer is null)
+        or record_id in (select record_id from answering)
+    order by record_id desc
+    limit $limit
+)
 select records.record_id, records.batch_id, records.flow, records.key, records."at", records.payload
-from delivery.records as records
-left join mart.contacts as contacts on records.flow = 'contacts' and contacts.email = records.key
-where records.outcome = 'accepted' and records."at" <= $at
-    and ($flow is null or records.flow = $flow)
-    and ($sku is null or (records.payload->>'item') = $sku)
-    and ($order is null or (records.payload->>'order') = $order or (records.payload->'data'->>'order') = $order)
-    and ($customer is null or records.key = lower(trim($customer)) or contacts.customer_id = lower(trim($customer))
-        or (records.payload->>'email') = lower(trim($customer))
-        or (records.payload->>'external_id') = lower(trim($customer)))
-    and not exists (
-        from delivery.records as later
-        where later.flow = records.flow and later.key = records.key and later.outcome = 'accepted'
-            and later."at" <= $at and later.record_id > records.record_id
-    )
-    and ($batch is null or records.batch_id = $batch)
+from chosen
+join delivery.records as records on records.record_id = chosen.record_id
 order by records.record_id desc
-limit $limit
