@@ -7,12 +7,13 @@ with chosen as (
         and ($outcome is null or outcome = $outcome)
         and ($since is null or "at" >= $since)
         and ($batch is null or batch_id = $batch)
-        and ($sku is null or case when contains(cast(payload as varchar), cast(to_json($sku) as varchar)) then (payload->>'item') = $sku end)
+        and ($sku is null or case when contains(cast(payload as varchar), cast(to_json($sku) as varchar))
+            then (payload->>'item') = $sku end)
         and ($order is null or case when contains(cast(payload as varchar), cast(to_json($order) as varchar))
             then (payload->>'order') = $order or (payload->'data'->>'order') = $order end)
         and ($customer is null or key = lower(trim($customer))
-            or case when contains(cast(payload as varchar), lower(trim($customer))) then (payload->>'email') = lower(trim($customer))
-                or (payload->>'external_id') = lower(trim($customer)) end
+            or case when contains(cast(payload as varchar), lower(trim($customer)))
+                then (payload->>'email') = lower(trim($customer)) or (payload->>'external_id') = lower(trim($customer)) end
             or (flow = 'contacts' and key in (
                 select email from mart.contacts where customer_id = lower(trim($customer))
             )))
