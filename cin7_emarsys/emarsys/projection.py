@@ -86,7 +86,7 @@ def project(ledger: Ledger, warehouse: Warehouse) -> int:
     """Brings `delivery.*` up to date with the ledger, slice by slice in the order of changes. Returns how many batches were
     new or had changed."""
     done = 0
-    with tempfile.TemporaryDirectory() as folder, ledger.engine.connect() as source:
+    with tempfile.TemporaryDirectory() as folder, ledger.snapshot() as source:
         more = True
         while more:
             with warehouse.write() as connection:
