@@ -129,6 +129,7 @@ class Vendors:
     def fresh(self) -> None:
         """No fault, simulated time as it is, and nothing at Emarsys."""
         self.clock, self.faults = Clock(), Faults()
+        self.merchant.clock = self.clock
         act = Actions(self.merchant).act
         routes = control_routes(self.clock, self.faults, act)
         self._apps[0].app = cin7_service.create_app(

@@ -52,7 +52,7 @@ select
         when headers.Status in ('COMPLETED', 'CREDITED', 'VOIDED') then 2
         else 1
     end,
-    headers.OrderDate, coalesce(headers._in_first_scan, false) and details.ID is null, 'sale', $at, 0, null
+    headers.OrderDate, $first and details.ID is null, 'sale', $at, 0, null
 from raw.sale_headers as headers
 left join raw.sales as details on details.ID = headers.SaleID
 where details._header_updated is distinct from headers.Updated
@@ -162,7 +162,7 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
         if first:
             load.set_watermark(connection, "baseline", at, folders["sale_headers"].name, mode, cin7.now(), 0)
             connection.execute("update raw.sale_headers set _in_first_scan = true")
-        connection.execute(_ENQUEUE_SALES, {"at": at})
+        connection.execute(_ENQUEUE_SALES, {"at": at, "first": first})
         connection.execute(_ENQUEUE_CREDIT_NOTES, {"at": at})
         connection.execute(_DEQUEUE_VOID)
         queued = _count(connection, "true")

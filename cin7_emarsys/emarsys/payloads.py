@@ -155,7 +155,7 @@ def sales_line(row: Mapping[str, Any], *, reversal: bool) -> dict[str, Any]:
         "price": _negative(price) if reversal else price,
         "order": source["order"] if reversal else row["order"],
         "timestamp": source["timestamp"] if reversal else row["timestamp"],
-        "email": source["email"] if reversal else row["email"],
+        "email": row["sent_to"] if reversal else row["email"],
         "quantity": _negative(quantity) if reversal else quantity,
         "reversal": reversal,
         "base_item": row["item"],

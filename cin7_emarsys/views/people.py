@@ -26,6 +26,7 @@ _RULES = {
     "default_contact": "the account's default contact",
     "customer_account": "an account without e-mail",
     "contact": "contact of an account",
+    "moved_contact": "the former address of the account",
     "written_alias": "written by hand",
 }
 

@@ -64,6 +64,15 @@ def test_a_sale_after_the_baseline_is_no_history(shop: Reader) -> None:
     assert shop.query("select count(*) from raw.sales where ID = ?", made["sale_id"]) == [(1,)]
 
 
+def test_a_draft_of_the_first_reading_that_is_authorised_later_does_not_open_the_history_again(shop: Reader) -> None:
+    draft = shop.do("order", draft=True)["sale_id"]
+    _caught_up(shop)
+    assert shop.query("select count(*) from raw.sales where ID = ?", draft) == [(0,)]
+    shop.do("allocate", sale_id=draft)
+    shop.headers()
+    assert shop.query("select sale_id, first_scan from raw.sale_queue") == [(draft, False)]
+
+
 def test_unallocated_sales_come_first_and_alone(shop: Reader) -> None:
     _caught_up(shop)
     shop.do("order")

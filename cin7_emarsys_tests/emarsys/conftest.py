@@ -71,7 +71,7 @@ max_shrink = 0.5
 """
 LOOKED_AT = (
     "raw.watermarks", "raw.snapshots", "raw.sale_queue", "policy.settings", "mart.documents", "mart.contacts",
-    "mart.sales_lines", "mart.order_events", "mart.catalogue", "reconciliation.drift",
+    "mart.sales_lines", "mart.order_events", "mart.catalogue", "reconciliation.drift", "staging.sent_contacts",
 )  # fmt: skip
 DERIVED = ["ltv", "last_refund_date"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cin7_emarsys_tests.emarsys.conftest import Project, contact
+from cin7_emarsys_tests.emarsys.conftest import Project, contact, sales_line
 from cin7_emarsys_tests.warehouse.world import World, merchant
 
 OLD, NEW, BEN = "old@example.com", "new@example.com", "ben@example.com"
@@ -44,6 +44,23 @@ def test_known_by_address_alone_the_old_contact_stays(work: Project) -> None:
     assert {email: row["cin7_ltv"] for email, row in work.account.contacts().items()} == {OLD: "0.00", NEW: "10.00"}
 
 
+def test_what_is_taken_back_goes_where_the_contact_is_now(work: Project) -> None:
+    work.policy(BY_ID)
+    work.prepare()
+    work.contacts(contact(OLD, external_id="c1"))
+    work.run("contacts")
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10, email=OLD), sales_line("i1", "B", 7, email=OLD))
+    assert work.run("sales").accepted == 2
+    work.contacts(contact(NEW, external_id="c1"))
+    work.run("contacts")
+    work.fill("staging.sent_contacts", {"email": OLD, "external_id": "c1", "moved_to": NEW}, {"email": NEW})
+    work.fill("mart.sales_lines", sales_line("i1", "A", 9, email=NEW), sales_line("i1", "B", 7, email=NEW))
+    work.run("sales")
+    sent = [(line["item"], line["price"], line["email"]) for line in work.account.judge("sales")]
+    assert sorted(sent[2:]) == [("A", -10, NEW), ("A", 9, NEW)]
+    assert not any(row["generated"] for row in work.account.judge("contacts"))
+
+
 def test_what_was_moved_is_not_left_behind() -> None:
     world = World(contacts={"key": "external_id"}).product("A")
     world.put("raw.customers", {"ID": "C1", "Name": "Ana", "Contacts": [{"Email": NEW, "Default": True}]})
@@ -51,7 +68,7 @@ def test_what_was_moved_is_not_left_behind() -> None:
         payload = {"cin7_external_id": "c1"}
         world.put("delivery.delivered", {"flow": "contacts", "key": email, "payload": payload, "accepted_at": at})
     world.build()
-    assert world.rows("staging.sent_contacts", "email", "external_id") == [(NEW, "c1")]
+    assert world.rows("staging.sent_contacts where moved_to is null", "email", "external_id") == [(NEW, "c1")]
     assert world.rows("mart.contacts", "email", "attributes->>'external_id'") == [(NEW, "c1")]
     assert world.rows("reconciliation.orphan_customers", "cause") == []
 

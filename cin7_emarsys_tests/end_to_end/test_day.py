@@ -1,8 +1,11 @@
-"""A day at the merchant: what happened becomes known at Emarsys, once, and nothing else does."""
+"""Days at the merchant: what happened becomes known at Emarsys, once, and nothing else does."""
 
 from __future__ import annotations
 
+import pytest
+
 from cin7_emarsys_tests.end_to_end.conftest import Place
+from cin7_emarsys_tests.end_to_end.month import lived_through
 
 
 def test_a_day_reaches_emarsys_once_and_truly(busy: Place) -> None:
@@ -55,3 +58,15 @@ def test_consent_opens_the_way_for_marketing_and_only_then(busy: Place) -> None:
     assert len(heard()) == 1
     busy.sync("orders")
     assert len(heard()) == 1
+
+
+def test_the_judge_after_two_busy_days(busy: Place) -> None:
+    done = lived_through(busy, seed=1, days=2, busy=70)
+    assert done.keys() >= {"undo", "void", "void_invoice", "refund", "edit", "change_email"}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(2, 5))
+def test_the_judge_after_a_month(place: Place, seed: int) -> None:
+    place.sync("nightly")
+    lived_through(place, seed=seed, days=30, busy=40)

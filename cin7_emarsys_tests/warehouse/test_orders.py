@@ -288,13 +288,33 @@ def test_backordered_then_cancelled_and_why_events_stay() -> None:
     data = json.loads(world.one("mart.order_events where sale_id = 's1'", "data"))
     assert [(part["sku"], part["quantity"]) for part in data["lines"]] == [("A", "2")]
 
+    assert events(world.now(AFTER).build())[0] == ("order_backordered:s1", "order_backordered", "too_late")
     world.connection.execute("update raw.sale_headers set Status = 'VOIDED', Updated = ? where SaleID = 's1'", [AFTER])
-    world.now(AFTER).build()
+    world.build()
     assert events(world)[:2] == [
-        ("order_backordered:s1", "order_backordered", "too_late"), ("order_cancelled:s1", "order_cancelled", None),
+        ("order_backordered:s1", "order_backordered", "undone"), ("order_cancelled:s1", "order_cancelled", None),
     ]  # fmt: skip
     world.put("delivery.records", {"flow": "events", "key": "order_backordered:s1", "outcome": "accepted"}).build()
     assert events(world)[0][2] is None
+
+
+def test_what_is_undone_before_anybody_was_told_is_not_told() -> None:
+    parcel = {"FulfillmentNumber": 1, "Ship": {"Status": "AUTHORISED", "Lines": []}}
+    documents = {"Invoices": [invoice("i1", line("A", 2))], "CreditNotes": [credit_note("c1", line("A", 1))]}
+    world = shop().sale("s1", NEW, Fulfilments=[parcel], **documents).build()
+    names = (
+        ("order_shipped:s1:1", "order_shipped"),
+        ("purchase:s1", "first_purchase"),
+        ("refund_issued:c1", "refund_issued"),
+    )
+    assert events(world) == [(*name, None) for name in names]
+    world.clear("raw.sales", "raw.sale_headers").sale("s1", NEW | {"Status": "ORDERING", "OrderStatus": "DRAFT"},
+                                                      Status="ORDERING").build()  # fmt: skip
+    assert events(world) == [(*name, "undone") for name in names]
+    world.put("delivery.records", {"flow": "events", "key": "purchase:s1", "outcome": "unknown"}).build()
+    assert events(world)[1] == (*names[1], None)  # perhaps it was told: that is for a person to say
+    world.clear("raw.sales", "raw.sale_headers").sale("s1", NEW, Fulfilments=[parcel], **documents).build()
+    assert events(world) == [(*name, None) for name in names]
 
 
 def test_source_rows_of_sales_are_sent_or_excluded() -> None:

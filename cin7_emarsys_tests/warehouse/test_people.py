@@ -98,8 +98,41 @@ def test_a_contact_that_moved_by_its_external_id_is_at_its_newer_address_only() 
     world = World(contacts={"key": "external_id"}).product("A")
     later = accepted("new@x.com", cin7_external_id="c1") | {"accepted_at": "2099-01-01"}
     world.put("delivery.delivered", accepted("old@x.com", cin7_external_id="c1"), later, accepted("bare@x.com"))
-    world.build("staging.sent_contacts")
-    assert world.rows("staging.sent_contacts", "email", "external_id") == [("bare@x.com", None), ("new@x.com", "c1")]
+    world.build("staging.contacts", "staging.customers", "staging.sent_contacts")
+    assert world.rows("staging.sent_contacts", "email", "external_id", "moved_to") == [
+        ("bare@x.com", None, None), ("new@x.com", "c1", None), ("old@x.com", "c1", "new@x.com"),
+    ]  # fmt: skip
+
+
+def test_sales_under_the_address_a_contact_had_go_with_it_to_the_new_one() -> None:
+    """From the build that first sees the new address on: the old one comes back neither empty nor with its orders."""
+    world = World(contacts={"key": "external_id"}, orders={"history_sales_data": True}).product("A")
+    world.put("raw.customers", account("c1", "old@x.com"), account("c2", "ben@x.com"), account("c3", "two@x.com"))
+    for email, external in (("old@x.com", "c1"), ("ben@x.com", "c2"), ("two@x.com", "c3")):
+        world.put("delivery.delivered", accepted(email, cin7_external_id=external))
+    bought(bought(bought(world, "s1", "old@x.com", "c1"), "s2", "two@x.com", "c3"), "s3", "two@x.com", "c3", 5).build()
+    sent = {"email": "old@x.com", "base_item": "A", "base_price": "10", "base_quantity": "1"}
+    world.put("delivery.records", {"record_id": 1, "flow": "sales", "key": "k", "document": "invoice:s1",
+                                   "outcome": "accepted", "payload": sent})  # fmt: skip
+    world.clear("raw.customers").put("raw.customers", account("c1", "new@x.com"), account("c2", "ben@x.com"))
+    # the address that c3 had is somebody else's by now: it stays a person
+    world.put("raw.customers", account("c3", "three@x.com"), account("c4", "two@x.com")).build()
+    assert world.rows("mart.contacts", "email", "attributes->>'ltv'", "left_behind") == [
+        ("ben@x.com", "0.00", False), ("new@x.com", "10.00", False), ("three@x.com", "0.00", False),
+        ("two@x.com", "15.00", False),
+    ]  # fmt: skip
+    assert dict(world.rows("mart.sales_lines", "document_id", "email")) == {
+        "s1": "new@x.com", "s2": "two@x.com", "s3": "two@x.com",
+    }  # fmt: skip
+    assert world.rows("mart.aliases where person_id = 'new@x.com'", "key", "rule", "sales") == [
+        ("new@x.com", "contact", 0), ("old@x.com", "moved_contact", 1), ("old@x.com", "sale_email", 1),
+    ]  # fmt: skip
+    assert offending(world, "addresses_moved").rows == 0
+    assert world.rows("reconciliation.orphan_customers where cause = 'merged'") == []
+    world.put("operations.aliases", alias("new@x.com", "ben@x.com")).build()
+    assert values(world)["ben@x.com"] == 10
+    world.put("operations.aliases", alias("old@x.com", "three@x.com")).build()
+    assert values(world)["three@x.com"] == 10  # what is written by hand comes first
 
 
 def test_what_was_sent_stays_and_corrections_find_it(two: World) -> None:
@@ -113,6 +146,22 @@ def test_what_was_sent_stays_and_corrections_find_it(two: World) -> None:
     assert two.rows("mart.sales_lines where sale_id = 's1'", "document_id", "price", "email") == [
         ("n1", -2, "new@x.com"), ("s1", 12, "old@x.com"),
     ]  # fmt: skip
+
+
+def test_lines_that_were_sent_stay_when_their_person_loses_its_address(two: World) -> None:
+    """Joined with an account that has no e-mail: what Emarsys has is not taken back; what is new has nobody to go to."""
+    sent = {"email": "old@x.com", "base_item": "A", "base_price": "10", "base_quantity": "1"}
+    two.put("delivery.records", {"record_id": 1, "flow": "sales", "key": "k", "document": "invoice:s1",
+                                 "outcome": "accepted", "payload": sent})  # fmt: skip
+    two.put("raw.customers", account("c4")).put("operations.aliases", alias("old@x.com", "customer:c4"))
+    bought(two, "s4", "old@x.com", "c1", 5).build(*PEOPLE)
+    assert values(two) == {"old@x.com": 0, "customer:c4": 15, "new@x.com": 20, "else@x.com": 40}
+    assert two.rows("mart.sales_lines where sale_id in ('s1', 's4')", "document_id", "price", "email") == [
+        ("s1", 10, "old@x.com")
+    ]
+    assert two.rows("mart.sales_documents where excluded is not null", "document_id", "excluded") == [
+        ("s4", "no_email")
+    ]
 
 
 def test_an_alias_that_was_never_sent_is_left_out() -> None:

@@ -1,6 +1,7 @@
 -- Sales lines to send: per document the difference, as a multiset of (item, price, quantity), between what is desired and
 -- what was accepted. A positive `difference` is new lines, a negative one reversals of accepted lines.
 -- `lines_used` and `reversals_used` are the highest ordinals that are taken.
+-- `sent_to` is where the contact is now whom a line went to that is to be taken back.
 -- `waits` and `frozen` lines are not sent: their contact is not settled, or a line of the document is unknown.
 -- Parameter: $settled_before (UTC).
 with desired as (
@@ -57,10 +58,12 @@ compared as (
 )
 select
     compared.* replace (cast(price as varchar) as price, cast(quantity as varchar) as quantity), -- JSON would round them
+    coalesce(moved.moved_to, compared.example->>'email') as sent_to,
     compared.document in (select document from frozen) as frozen,
     contacts.accepted_at is null or contacts.accepted_at > $settled_before as waits,
     contacts.accepted_at
 from compared
 left join delivery.delivered as contacts on contacts.flow = 'contacts' and contacts.key = compared.email
+left join staging.sent_contacts as moved on moved.email = (compared.example->>'email')
 where difference > 0 or (difference < 0 and accepted > 0)
 order by document, item, compared.price, compared.quantity

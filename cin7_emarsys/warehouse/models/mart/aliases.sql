@@ -5,7 +5,8 @@
 -- @column person_id: The person.
 -- @column key: The e-mail or customer:<id> that leads to it.
 -- @column rule: sale_email (it stands on sales), default_contact (the account's default contact has the person's e-mail),
--- customer_account (an account without any e-mail), contact (it is a contact of an account) or written_alias.
+-- customer_account (an account without any e-mail), contact (it is a contact of an account), moved_contact (Emarsys' contact
+-- of the account had this address before) or written_alias.
 -- @column reason: Of a written alias, why.
 -- @column sales: Sales it decided.
 -- @column first_on: Date of the first of them.
@@ -16,6 +17,10 @@ with used as (
     from mart.sale_persons as persons
     left join staging.sales as sales on sales.sale_id = persons.sale_id
     where persons.found_id is not null
+),
+moved as (
+    select email, moved_to from staging.sent_contacts
+    where moved_to is not null and email not in (select alias from staging.written_aliases)
 ),
 contacts as (
     select contacts.email
@@ -33,10 +38,16 @@ led as (
     from contacts
     where email not in (select key from used where rule = 'sale_email')
 )
-select coalesce(aliases.person_id, led.person_id) as person_id, led.key, led.rule, led.reason, led.sales, led.first_on,
+select coalesce(aliases.person_id, moved.moved_to, led.person_id) as person_id, led.key, led.rule, led.reason, led.sales, led.first_on,
     led.last_on
 from led
-left join staging.written_aliases as aliases on aliases.alias = led.person_id
+left join moved on moved.email = led.person_id
+left join staging.written_aliases as aliases on aliases.alias = coalesce(moved.moved_to, led.person_id)
+union all
+select coalesce(aliases.person_id, moved.moved_to), moved.email, 'moved_contact', null,
+    (select count(*) from used where used.found_id = moved.email), null, null
+from moved
+left join staging.written_aliases as aliases on aliases.alias = moved.moved_to
 union all
 select aliases.person_id, aliases.alias, 'written_alias', aliases.reason,
     (select count(*) from used where used.found_id = aliases.alias), null, null

@@ -12,20 +12,14 @@
 -- @column fact_at: When it happened, by Cin7's clock (UTC).
 -- @column deadline_at: After this it is too late.
 -- @column data: Order number, lines, carrier, refund: what the mail shows. Null long after the deadline.
--- @column excluded: Why it does not go: erased (the person was), no_email, too_late, switched_off; null where it goes.
+-- @column excluded: Why it does not go: erased (the person was), no_email, switched_off, undone (it is true no more, and nobody
+-- was told), too_late; null where it goes.
 with events as (
     select
         facts.fact_id as trigger_id, facts.event, settings.kind, facts.sale_id, persons.email, facts.fact_at,
         facts.fact_at + to_hours(settings.deadline_hours) as deadline_at, facts.fact, facts.document_id,
-        persons.order_number, tenant.as_of,
-        case
-            when persons.rule = 'erased' then 'erased'
-            when persons.email is null then 'no_email'
-            when not settings.enabled then 'switched_off'
-            when facts.fact_at + to_hours(settings.deadline_hours) < tenant.as_of and not exists (
-                from delivery.records as sent where sent.flow = 'events' and sent.key = facts.fact_id
-            ) then 'too_late'
-        end as excluded
+        persons.order_number, persons.rule = 'erased' as is_erased, tenant.as_of, settings.enabled,
+        exists (from delivery.records as sent where sent.flow = 'events' and sent.key = facts.fact_id) as is_sent
     from mart.order_facts as facts
     cross join staging.tenant as tenant
     join policy.events as settings on settings.event = facts.event
@@ -89,7 +83,7 @@ select
     events.deadline_at,
     case when live.trigger_id is not null then to_json({
         'order': events.order_number,
-        'currency': sales.currency,
+        'currency': coalesce(refunds.currency, sales.currency),
         'lines': coalesce(listed.lines, []),
         'total': cast(cast(purchases.goods as decimal(18, 2)) as varchar),
         'carrier': parcels.carrier,
@@ -98,7 +92,20 @@ select
         'refund': cast(cast(refunds.goods as decimal(18, 2)) as varchar),
         'credit_note': refunds.number
     }) end as data,
-    events.excluded
+    case
+        when events.is_erased then 'erased'
+        when events.email is null then 'no_email'
+        when not events.enabled then 'switched_off'
+        when events.is_sent then null
+        when not case events.fact
+            when 'purchase' then coalesce(purchases.is_purchase, false)
+            when 'order_shipped' then coalesce(parcels.is_shipped and not sales.is_void, false)
+            when 'order_backordered' then coalesce(sales.status = 'BACKORDERED', false)
+            when 'refund_issued' then coalesce(refunds.goods > 0, false)
+            else true
+        end then 'undone'
+        when events.deadline_at < events.as_of then 'too_late'
+    end as excluded
 from events
 left join live on live.trigger_id = events.trigger_id
 left join listed on listed.trigger_id = events.trigger_id

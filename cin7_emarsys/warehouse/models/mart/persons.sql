@@ -25,7 +25,7 @@ with named as (
     join staging.customers as customers on customers.customer_id = contacts.customer_id
     where contacts.is_valid and not customers.is_generic
     union all
-    select email, email, null, null, 0, null, false from staging.sent_contacts
+    select email, email, null, null, 0, null, false from staging.sent_contacts where moved_to is null
 ),
 consents as (
     select email,
@@ -61,4 +61,4 @@ select
 from merged
 left join consents on consents.email = merged.email
 left join staging.written_aliases as aliases on aliases.alias = merged.person_id
-left join staging.sent_contacts as sent on sent.email = merged.email
+left join staging.sent_contacts as sent on sent.email = merged.email and sent.moved_to is null

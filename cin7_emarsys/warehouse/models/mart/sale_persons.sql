@@ -2,14 +2,15 @@
 -- key: sale_id
 -- meaning: Whose each sale is: the e-mail on it, else that of its customer's default contact, else the customer account.
 -- Shared accounts (web guests) lend no identity. Two e-mails are never joined through a shared account or a parent;
--- only a written alias joins them.
+-- only a written alias joins them, or Emarsys: a contact known by its external id is moved when its account's address
+-- changes, and the old address goes with it.
 -- @column sale_id: The sale.
 -- @column order_number: Number of the order; for a stand-alone note its own number.
 -- @column person_id: The e-mail, or customer:<id>; null where nobody can be named.
 -- @column email: The person's e-mail, if there is one.
 -- @column customer_id: Customer account.
 -- @column contact_name: Name of the contact on the sale.
--- @column found_id: Whom the documents alone name; differs from person_id where a written alias leads on.
+-- @column found_id: Whom the documents alone name; differs from person_id where a written alias or a moved contact leads on.
 -- @column rule: How it was found: sale_email, default_contact, customer_account or none; erased where the person was.
 with documents as (
     select sale_id, order_number, customer_id, customer_name, contact_name, email, is_erased
@@ -52,17 +53,22 @@ found as (
             else 'none'
         end as rule
     from matched
+),
+moved as (
+    select email, moved_to from staging.sent_contacts
+    where moved_to is not null and email not in (select alias from staging.written_aliases)
 )
 select
     found.sale_id,
     found.order_number,
-    coalesce(aliases.person_id, found.found_id) as person_id,
-    case when not starts_with(coalesce(aliases.person_id, found.found_id), 'customer:')
-        then coalesce(aliases.person_id, found.found_id)
+    coalesce(aliases.person_id, moved.moved_to, found.found_id) as person_id,
+    case when not starts_with(coalesce(aliases.person_id, moved.moved_to, found.found_id), 'customer:')
+        then coalesce(aliases.person_id, moved.moved_to, found.found_id)
     end as email,
     found.customer_id,
     found.contact_name,
     found.found_id,
     found.rule
 from found
-left join staging.written_aliases as aliases on aliases.alias = found.found_id
+left join moved on moved.email = found.found_id
+left join staging.written_aliases as aliases on aliases.alias = coalesce(moved.moved_to, found.found_id)

@@ -1,6 +1,5 @@
 -- grain: one row per line of a document that goes to Emarsys
 -- key: document_kind, document_id, line_no
--- feedback: delivery.records
 -- meaning: Sales data for Emarsys. Order-level discounts are spread over the lines by value, to the last ten-thousandth,
 -- so that the lines of a document sum to exactly what it counts.
 -- figure price: coalesce(sum(price), 0)
@@ -15,13 +14,12 @@
 -- @column price: Total of the line after discounts, in the currency of the account; negative for a refund.
 -- @column quantity: Units; negative for a refund.
 -- @column timestamp: Date of the document, as midnight UTC.
--- @column email: Whose it is; of a document that Emarsys has lines of, the address these went to, so that corrections
--- find them.
+-- @column email: To whom they go.
 -- @column customer_id: Customer account.
 with documents as (
     select
         documents.document_kind, documents.document_id, documents.sale_id, documents.order_number, documents.dated_on,
-        documents.email, documents.customer_id, settings.price_basis = 'gross' as with_tax,
+        routes.email, documents.customer_id, settings.price_basis = 'gross' as with_tax,
         documents.charges_net + case when with_tax then documents.charges_tax else 0 end as charges,
         case documents.document_kind when 'invoice' then 1 else -1 end as sign
     from mart.documents as documents
@@ -57,12 +55,6 @@ spread as (
             as part
     from shared
 ),
-told as (
-    select document, arg_min(payload->>'email', record_id) as email
-    from delivery.records
-    where flow = 'sales' and outcome = 'accepted'
-    group by document
-),
 priced as (
     select *, amount as counted from lines where charges = 0
     union all by name
@@ -81,8 +73,7 @@ select
     cast(priced.counted * priced.sign as decimal(18, 4)) as price,
     cast(priced.quantity * priced.sign as decimal(18, 4)) as quantity,
     cast(priced.dated_on as timestamp) as "timestamp",
-    coalesce(told.email, priced.email) as email,
+    priced.email,
     priced.customer_id
 from priced
 left join staging.products as products on products.product_id = priced.product_id
-left join told on told.document = priced.document_kind || ':' || priced.document_id

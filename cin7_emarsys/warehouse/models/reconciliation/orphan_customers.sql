@@ -19,7 +19,7 @@ accepted as (
     select delivered.key as email, delivered.accepted_at,
         lower(cast(delivered.payload as map(varchar, varchar))[customer_field.string_id]) as customer_id
     from delivery.delivered as delivered
-    semi join staging.sent_contacts as there on there.email = delivered.key
+    semi join staging.sent_contacts as there on there.email = delivered.key and there.moved_to is null
     left join customer_field on true
     where delivered.flow = 'contacts'
 ),
