@@ -69,8 +69,11 @@ def statement(facts: Mapping[str, Any]) -> RenderableType:
         parts += _section("Known by", grid(("key", "why", "sales", "latest"), shown, right=("sales",)))
     parts += _section("At Emarsys", _sent(facts["sent"]))
     if facts["events"]:
-        events = ((e["event"], e["kind"], moment(e["fact_at"]), e["outcome"]) for e in facts["events"])
-        parts += _section("Events", grid(("event", "kind", "happened", "outcome"), events))
+        events = (
+            (e["event"], e["order_number"], e["kind"], moment(e["fact_at"]), e["outcome"].replace("_", " "))
+            for e in facts["events"]
+        )
+        parts += _section("Events", grid(("event", "order", "kind", "happened", "outcome"), events))
     return Panel(Group(*parts), title=str(facts["email"] or facts["person_id"]), title_align="left")
 
 
