@@ -60,8 +60,8 @@ def test_consent_opens_the_way_for_marketing_and_only_then(busy: Place) -> None:
     assert len(heard()) == 1
 
 
-def test_the_judge_after_two_busy_days(busy: Place) -> None:
-    done = lived_through(busy, seed=1, days=2, busy=70)
+def test_the_judge_after_busy_days(busy: Place) -> None:
+    done = lived_through(busy, seed=1, half_days=3, busy=60)
     assert done.keys() >= {"undo", "void", "void_invoice", "refund", "edit", "change_email"}
 
 
@@ -69,4 +69,4 @@ def test_the_judge_after_two_busy_days(busy: Place) -> None:
 @pytest.mark.parametrize("seed", range(2, 5))
 def test_the_judge_after_a_month(place: Place, seed: int) -> None:
     place.sync("nightly")
-    lived_through(place, seed=seed, days=30, busy=40)
+    lived_through(place, seed=seed, half_days=60, busy=20)

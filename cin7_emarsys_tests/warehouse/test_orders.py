@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cin7_emarsys_tests.warehouse.world import World, credit_note, invoice, line, order
+from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line, order
 
 AFTER = "2026-11-24 12:00:00"
 NEW = {"_in_first_scan": False}
@@ -160,6 +160,22 @@ def test_a_credit_note_counts_once_whichever_endpoint_gave_it() -> None:
         ("CR-f", 8, True), ("SO-s1", 10, False),
     ]  # fmt: skip
     assert (value(world)["refunded"], world.one("mart.purchases", "refunded")) == (18, 10)
+
+
+def test_a_credit_note_that_was_read_before_its_order_stays_one_refund() -> None:
+    note = credit_note("n1", line("A", 1, 4), CreditNoteNumber="CR-1")
+    head = {"SaleID": "s1", "CreditNoteNumber": "CR-1", "CustomerID": "C-1", "CustomerCurrency": "AUD", "Updated": T0}
+    world = shop().put("raw.credit_note_headers", head | {"CreditNoteStatus": "AUTHORISED"})
+    world.put("raw.credit_notes", {"SaleID": "s1", "CreditNotes": [note], "_header_updated": T0}).build()
+    assert world.rows("mart.refunds", "document_id", "order_number", "is_standalone") == [("n1", "CR-1", True)]
+    assert (value(world)["refunded"], world.rows("mart.purchases")) == (4, [])
+    assert events(world) == [("refund_issued:n1", "refund_issued", None)]
+    assert json.loads(world.one("mart.order_events", "data"))["currency"] == "AUD"
+
+    world.sale("s1", NEW, Invoices=[invoice("i1", line("A", 1, 10))], CreditNotes=[note]).build()
+    assert world.rows("mart.refunds", "document_id", "order_number", "is_standalone") == [("n1", "SO-s1", False)]
+    assert (value(world)["refunded"], value(world)["ltv"], world.one("mart.purchases", "refunded")) == (4, 6, 4)
+    assert [trigger for trigger, *_ in events(world)] == ["purchase:s1", "refund_issued:n1"]
 
 
 def test_whose_a_sale_is() -> None:
