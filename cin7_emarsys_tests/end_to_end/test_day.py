@@ -61,7 +61,7 @@ def test_consent_opens_the_way_for_marketing_and_only_then(busy: Place) -> None:
 
 
 def test_the_judge_after_busy_days(busy: Place) -> None:
-    done = lived_through(busy, seed=1, half_days=3, busy=60)
+    done = lived_through(busy, seed=1, half_days=2, busy=90)
     assert done.keys() >= {"undo", "void", "void_invoice", "refund", "edit", "change_email"}
 
 
