@@ -45,6 +45,17 @@ REASONS: Mapping[str, str] = {
 }
 
 
+# What is behind the terms: as it is kept, and as it is called here.
+_EVIDENCE: Mapping[str, str] = {
+    "stock_rows": "rows",
+    "open_orders": "orders",
+    "kit_orders": "kit_orders",
+    "rules": "rules",
+    "components": "components",
+    "bill_faults": "bill_faults",
+}
+
+
 class NotKnown(Exception):
     """There is nothing of that name in the warehouse; the text says what was looked for and what to do."""
 
@@ -74,7 +85,7 @@ def explain_sku(connection: DuckDBPyConnection, sku: str, at: datetime | None = 
         product = None if at else _first(fetch(connection, "explain_listed", sku=sku))
         if product is None:
             raise _not_known(connection, sku, at)
-        product |= dict.fromkeys(("type", "known_since", "stock_rows", "open_orders", "components")) | {
+        product |= dict.fromkeys(("type", "known_since", *_EVIDENCE)) | {
             "is_active": False,
             "is_sellable": False,
         }
@@ -92,9 +103,7 @@ def explain_sku(connection: DuckDBPyConnection, sku: str, at: datetime | None = 
         | {"changed_at": changes[0]["changed_at"] if changes else None},
         "published": _first(fetch(connection, "explain_published", **item)),
         "collected": _first(fetch(connection, "explain_collected", **item)),
-        "rows": product["stock_rows"] or [],
-        "orders": product["open_orders"] or [],
-        "components": product["components"] or [],
+        **{key: product[name] or [] for name, key in _EVIDENCE.items()},
         "holds": fetch(connection, "explain_holds", **item),
         "changes": changes,
     }

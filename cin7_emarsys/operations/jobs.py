@@ -84,7 +84,7 @@ def _selection(job: str) -> AssetSelection:
     exports = _assets(*_EXPORTS[job])
     models: AssetSelection = exports.upstream() & AssetSelection.groups("warehouse_staging", "warehouse_mart")
     if job in ("stock", "products"):  # the history of a state belongs to the run that changes the state
-        models = models | _assets("mart/availability_events", "mart/evidence")
+        models = models | _assets("staging/allocated_orders", "mart/availability_events", "mart/evidence")
     if job in ("orders", "customers"):  # the statement and its history belong to the runs that change values
         models = models | _assets(*_STATEMENT)
     return _assets(*_READS[job]) | models | exports

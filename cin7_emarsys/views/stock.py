@@ -19,6 +19,14 @@ _BARRED = {
     "blocked_bin": "blocked or staging bin",
     "expired": "not enough shelf life",
 }
+_BUFFERS = {"sku": "of this SKU", "category": "of its category", "default": "of every product"}
+_FAULTS = {
+    "cycle": "it needs itself",
+    "missing": "a component is not in Cin7",
+    "deprecated": "a component is deprecated",
+    "no_quantity": "a component has no quantity",
+    "no_components": "it names no component that is counted",
+}
 _TAKEN = {"allocated": "allocated", "open_unallocated": "not allocated yet"}
 
 
@@ -137,19 +145,32 @@ def _evidence(facts: Mapping[str, Any]) -> Iterable[RenderableType]:
     if facts["orders"]:
         yield Text("\nOpen orders that take units", style="bold")
         yield grid(
-            ("order", "date", "ordered", "picked", "counted as", "status"),
+            ("order", "date", "ordered", "picked", "takes", "counted as", "status"),
             (
                 (
                     o["order_number"],
                     o["ordered_on"],
                     o["ordered"],
                     o["picked"],
+                    o["units"],
                     _TAKEN.get(o["term"], o["term"]),
                     o["status"],
                 )
                 for o in facts["orders"]
             ),
-            right=("ordered", "picked"),
+            right=("ordered", "picked", "takes"),
+        )
+    if facts["kit_orders"]:
+        yield Text("\nLeft for kits that are ordered or held beyond their own stock", style="bold")
+        yield grid(
+            ("kit", "location", "for orders", "for holds"),
+            ((k["kit"], k["location"] or "all", k["order_units"], k["hold_units"]) for k in facts["kit_orders"]),
+            right=("for orders", "for holds"),
+        )
+    if facts["rules"]:
+        yield Text("\nHolds and buffer", style="bold")
+        yield grid(
+            ("rule", "sets aside", "ordered since"), (_rule(rule) for rule in facts["rules"]), right=("ordered since",)
         )
     if facts["components"]:
         yield Text("\nComponents, free for it", style="bold")
@@ -161,6 +182,9 @@ def _evidence(facts: Mapping[str, Any]) -> Iterable[RenderableType]:
             ),
             right=("needed for one run", "free", "runs"),
         )
+    for fault in facts["bill_faults"]:
+        words = _FAULTS.get(fault["fault"], fault["fault"])
+        yield Text(f"Its bill of materials is wrong, so none is built: {words}: {fault['path']}", style="yellow")
     if facts["changes"]:
         yield Text("\nChanges of state, newest first", style="bold")
         yield grid(
@@ -170,3 +194,10 @@ def _evidence(facts: Mapping[str, Any]) -> Iterable[RenderableType]:
                 for c in facts["changes"][:5]
             ),
         )
+
+
+def _rule(rule: Mapping[str, Any]) -> tuple[object, ...]:
+    what = f"hold {rule['name']}" if rule["rule"] == "hold" else f"buffer ({_BUFFERS[rule['name']]})"
+    given = [f"{units(rule['units'])} units"] if rule["units"] else []
+    given += [f"{units(rule['percent'])} % of what remains"] if rule["percent"] else []
+    return what, " or ".join(given), rule["ordered"]

@@ -15,7 +15,7 @@ from cin7_emarsys.emarsys.projection import ensure_delivery_tables
 from cin7_emarsys.operations.explain import REASONS, NotKnown, explain_sku
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys_tests.warehouse.test_availability import STOCK
-from cin7_emarsys_tests.warehouse.world import World, line, order, part
+from cin7_emarsys_tests.warehouse.world import World, line, merchant, order, part
 
 POLICY = {"availability": {"sellable_locations": ["Main"], "blocked_bins": ["DAMAGED"]}}
 
@@ -157,6 +157,44 @@ def test_a_renamed_item_leads_to_its_product() -> None:
     assert told.ask("A", "10:10")["waterfall"]["ats"] == 9
     with pytest.raises(NotKnown, match="was called A at"):
         told.ask("A2", "10:10")
+
+
+def test_orders_kits_and_rules_behind_the_terms_are_those_of_the_terms() -> None:
+    told = Told()
+    hold = {"name": "trade", "category": "Things", "units": 2, "for_tag": "trade", "from": "2026-11-01"}
+    rules = {"holds": [hold], "buffers": [{"sku": "CUP", "percent": 10}, {"units": 1}]}
+    told.merchant = merchant(availability=POLICY["availability"] | rules)
+    told.product("CUP").kit("A", part("CUP", 4)).kit("X", part("NOPE"), Category="Else")
+    status = {"Status": "ORDERED"}
+    for name, order_status, more in (
+        ("s1", "AUTHORISED", {}), ("s2", "AUTH_NO_ALLOC", {}), ("s3", "AUTH_NO_ALLOC", {"Location": "Outlet"}),
+        ("s4", "DRAFT", {}), ("s5", "AUTHORISED", {"Location": "Outlet"}),
+    ):  # fmt: skip
+        goods = order(line("CUP", 3), line("A", 1), status=order_status)
+        told.sale(name, {"OrderStatus": order_status} | status, Order=goods, **status, **more)
+    told.count("10:00", {"sku": "CUP", "on_hand": 40, "Allocated": 3}, {"sku": "A", "Allocated": 1})
+    facts = told.ask("CUP")
+    requested = {term["term"]: int(term["requested"]) for term in facts["waterfall"]["terms"] if term["requested"]}
+    assert requested == {"allocated": 3, "open_unallocated": 11, "reserved": 10, "buffer": 2}
+    assert [(row["order_number"], row["term"], int(row["units"])) for row in facts["orders"]] == [
+        ("SO-s2", "open_unallocated", 3), ("SO-s1", "allocated", 3),
+    ]  # fmt: skip
+    kits = [
+        (row["kit"], row["location"], int(row["order_units"]), int(row["hold_units"])) for row in facts["kit_orders"]
+    ]
+    assert kits == [("A", None, 8, 8)]
+    assert [(rule["rule"], rule["name"], rule["units"], rule["percent"]) for rule in facts["rules"]] == [
+        ("hold", "trade", 2, None), ("buffer", "sku", None, 10),
+    ]  # fmt: skip
+    assert [tuple(fault.values()) for fault in told.ask("X")["bill_faults"]] == [("missing", "X → NOPE")]
+    text = shown(facts)
+    assert max(len(row) for row in text.splitlines()) <= 100
+    for words in ("hold trade", "buffer (of this SKU)", "10 % of what remains", "Left for kits"):
+        assert words in text
+    assert "a component is not in Cin7: X → NOPE" in shown(told.ask("X"))
+    told.clear("raw.sales", "raw.sale_headers").count("10:20", {"sku": "CUP", "on_hand": 40})
+    assert told.ask("CUP")["kit_orders"][0]["order_units"] == 0
+    assert told.ask("CUP", "10:10")["orders"] == facts["orders"]  # what was known then is kept
 
 
 def test_a_kit_names_the_component_that_limits_it() -> None:

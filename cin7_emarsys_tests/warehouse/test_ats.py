@@ -168,6 +168,48 @@ def test_holds_outside_their_days_and_percent_holds() -> None:
     assert waterfall(world) == {"on_hand": 11, "reserved": 4, "ats": 7}
 
 
+@pytest.mark.parametrize("whom", [{"for_tag": "Trade"}, {"for_source_channel": "eBay"}, {"for_price_tier": "Retail"}])
+def test_a_percent_hold_shrinks_by_what_its_people_ordered(whom: Row) -> None:
+    hold = {"name": "x", "sku": "A", "percent": 50, "from": "2026-11-01"} | whom
+    world = stock({"sku": "A", "on_hand": 21, "Allocated": 3}, availability={"holds": [hold]})
+    world.put("raw.customers", {"ID": "C-1", "Name": "Ana", "Tags": "new, TRADE"})
+    ordered = {"Status": "ORDERED", "Order": order(line("A", 3)), "PriceTier": "retail", "SourceChannel": "EBAY"}
+    world.sale("s1", {"Status": "ORDERED"}, **ordered).build()
+    assert waterfall(world) == {"on_hand": 21, "allocated": 3, "reserved": 6, "ats": 12}
+
+
+def test_what_is_still_to_arrive_never_counts() -> None:
+    world = stock({"sku": "A", "OnOrder": 9, "InTransit": 9, "NextDeliveryDate": "2026-11-25"}).build()
+    assert waterfall(world) == {"on_hand": 0, "ats": 0}
+
+
+@pytest.mark.parametrize("type_", ["Service", "Non Inventory"])
+def test_what_is_not_counted_has_no_waterfall(type_: str) -> None:
+    world = World().product("A", Type=type_).snapshot("n1", T0, [{"sku": "A", "on_hand": 9}]).build()
+    assert world.rows("mart.ats") == []
+    assert world.one("mart.availability", "state", "available", "c_stock") == ("not_tracked", False, 0)
+
+
+def test_orders_that_should_hold_units_in_cin7() -> None:
+    """An authorised order holds its lines until they are shipped, any other what is picked; backorders by policy."""
+    picked = [{"FulfillmentNumber": 1, "Pick": {"Status": "AUTHORISED", "Lines": [line("A", 2)]}}]
+    shipped = [picked[0] | {"Ship": {"Status": "AUTHORISED", "Lines": []}}]
+    found = []
+    for counts in (True, False):
+        world = stock({"sku": "A", "on_hand": 20}, availability={"backorders_are_allocated": counts})
+        waits = "AUTH_NO_ALLOC"
+        for name, status, tasks in (("s1", "AUTHORISED", picked), ("s2", "AUTHORISED", shipped), ("s3", waits, picked),
+                                    ("s4", waits, shipped), ("s5", waits, [])):  # fmt: skip
+            goods = order(line("A", 5, BackorderQuantity=1), line("A", 9, DropShip=True), status=status)
+            world.sale(
+                name, {"OrderStatus": status, "Status": "PICKING"}, Status="PICKING", Order=goods, Fulfilments=tasks
+            )
+        world.build()
+        found.append(world.rows("staging.allocated_orders", "order_number", "ordered", "picked", "units"))
+    assert found[0] == [("SO-s1", 5, 2, 5), ("SO-s2", 5, 2, 3), ("SO-s3", 5, 2, 2)]
+    assert found[1] == [("SO-s1", 5, 2, 4), ("SO-s2", 5, 2, 2), ("SO-s3", 5, 2, 2)]
+
+
 def test_the_most_specific_buffer_counts() -> None:
     buffers = [{"units": 1}, {"category": "Things", "percent": 15}, {"sku": "b", "units": 4}]
     world = stock({"sku": "A", "on_hand": 10}, {"sku": "B", "on_hand": 10}, {"sku": "C", "on_hand": 10},

@@ -7,7 +7,7 @@ from typing import Any, Self
 import pytest
 
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys_tests.warehouse.world import World, merchant, part
+from cin7_emarsys_tests.warehouse.world import World, line, merchant, order, part
 
 
 def at(minute: int) -> str:
@@ -167,6 +167,42 @@ def test_a_second_look_proves_nothing_for_another_snapshot_or_a_later_hour() -> 
     assert shop.state()[3] == "second_look_failed: it is too old"
 
 
+def test_a_second_look_long_after_the_orders_were_read_proves_nothing() -> None:
+    """A long nightly run looks at the stock hours after the orders; meanwhile they may have taken all of it."""
+    shop = Shop("A").count(A=0).publish().count(A=5)
+    look = {"product_id": "p-a", "sku": "A", "snapshot_id": "n30", "looked_at": at(65)}
+    shop.now(at(66)).put("raw.second_looks", look).snapshot("n30", at(30), [{"sku": "A", "on_hand": 5}])
+    factory.build(shop.connection, shop.merchant, STOCK)
+    assert shop.state()[3] == "second_look_failed: the orders were read long before it"
+    shop.put("raw.watermarks", {"entity": "sale_headers", "watermark": at(40), "completed_at": at(40)})
+    factory.build(shop.connection, shop.merchant, STOCK)  # another run has read them since
+    assert shop.state()[3] == "second_look_saw_less"
+
+
+def test_an_order_that_another_run_saw_allocated_after_the_snapshot_lets_nothing_rise() -> None:
+    """It takes no units as unallocated any more, and the snapshot does not show its allocation yet."""
+    shop = Shop("A", availability={"confirmations": 1})
+    head = {"OrderStatus": "AUTH_NO_ALLOC", "Status": "ORDERED"}
+    shop.sale("s1", head, Status="ORDERED", Order=order(line("A", 5), status="AUTH_NO_ALLOC")).count(A=5).publish()
+    shop.connection.execute("update raw.sale_headers set OrderStatus = 'AUTHORISED', Updated = '2026-11-24 10:07'")
+    shop.sold = {"A": 5}
+    assert shop.now(at(8)).build().state() == ("out_of_stock", False, 0, "second_look_saw_less")
+    shop.snapshot("n15", at(15), [{"sku": "A", "on_hand": 5, "Allocated": 5}]).build()
+    assert shop.state() == ("out_of_stock", False, 0, None)
+
+
+def test_a_product_that_is_newer_than_the_snapshot_is_first_seen_in_the_next() -> None:
+    shop = Shop("A").count(A=5).publish()
+    shop.product("NEW", LastModifiedOn=at(5)).product("LATE", LastModifiedOn=at(6)).now(at(9)).build()
+    assert shop.rows("mart.catalogue", "item") == ["A"]
+    assert shop.publish().count(A=5, NEW=7).rows("mart.catalogue", "item", "available") == [
+        ("A", True), ("LATE", False), ("NEW", True),
+    ]  # fmt: skip
+    assert shop.rows("mart.availability_events") == []
+    shop.publish().rise(A=5, NEW=7, LATE=3)  # it was on show with none, so it comes into stock like any other
+    assert shop.rows("mart.availability_events", "sku", "to_state") == [("LATE", "low_stock")]
+
+
 def test_an_unallocated_order_whose_detail_is_missing_refuses_rises() -> None:
     shop = Shop("A").count(A=0).publish()
     shop.put("raw.sale_headers", {"SaleID": "s1", "OrderStatus": "AUTH_NO_ALLOC", "Status": "ORDERED"})
@@ -278,6 +314,16 @@ def test_a_hold_compares_with_the_version_that_emarsys_collected() -> None:
     shop.publish().rise(A=6, B=6)
     assert shop.rows("mart.catalogue", "item", "available") == [("A", True), ("B", False)]
     assert shop.state("B")[3].endswith("2 items would come back into stock at once")
+
+
+def test_a_hold_that_nobody_looks_at_does_not_hold_what_comes_days_later() -> None:
+    shop = breaker("A", "B", "C", share=0.1).count(A=0, B=0, C=0).publish().rise(A=5, B=5, C=0)
+    assert shop.publish().rise(A=5, B=5, C=5).state("C")[3].endswith("3 items would come back into stock at once")
+    shop.publish().count(A=5, B=5, C=0).publish()
+    shop.connection.execute("update mart.held_flips set held_at = held_at - interval 1 day")
+    assert shop.rise(A=5, B=5, C=5).rows("mart.catalogue", "item", "available") == [
+        ("A", False), ("B", False), ("C", True),
+    ]  # fmt: skip
 
 
 def test_the_first_load_is_never_held() -> None:

@@ -29,6 +29,7 @@
 with moment as (
     select
         snapshot_id,
+        taken_at,
         coalesce(headers_scanned_at < taken_at - interval 5 minutes, true) as scan_is_older,
         coalesce(unallocated_pending, 0) > 0 or exists (
             from staging.sales as sales
@@ -75,6 +76,9 @@ seen as (
         case
             when not products.is_stock then null
             when ats.ats is null then 'no_trusted_snapshot'
+            -- newer than the snapshot, which says nothing of it: its first count would look like a restock
+            when said.item is null and not ats.in_snapshot and products.updated_at > moment.taken_at
+                then 'no_trusted_snapshot'
             when ats.untrusted_reason is not null then 'sku_untrusted: ' || ats.untrusted_reason
         end as distrust,
         coalesce(ats.ats, 0) >= settings.restock_threshold as is_enough,

@@ -15,8 +15,11 @@
 -- @column c_stock: Units as published.
 -- @column reason: Why the state is not what the figures alone say; null where it is.
 -- @column stock_rows: Rows of the newest trusted snapshot, and what keeps each from being sold.
--- @column open_orders: Orders that still take units.
+-- @column open_orders: Orders behind the terms allocated and open_unallocated, each with the units it takes.
+-- @column kit_orders: Kits whose orders and holds it must be left for, beyond the kits' own stock.
+-- @column rules: Holds and the safety buffer that are behind its terms.
 -- @column components: Of a kit: what its own bill needs, how much of that is free where, and what limits it.
+-- @column bill_faults: Of a kit that cannot be built: what is wrong with its bill, and the way down to it.
 with counted as (
     select product_id,
         list({
@@ -26,29 +29,53 @@ with counted as (
     from staging.snapshot
     group by product_id
 ),
-taken as (
-    select sale_id, product_id, sum(quantity) as units from staging.pick_lines where is_taken group by all
-),
-ordered as (
-    select lines.product_id, sales.sale_id, sales.order_number, sales.order_status, sales.status, sales.ordered_on,
-        cast(sum(lines.quantity) as decimal(18, 4)) as ordered
-    from staging.order_lines as lines
-    join staging.sales as sales on sales.sale_id = lines.sale_id
-    where not lines.is_drop_ship and not sales.is_void and sales.is_ordered
-        and coalesce(sales.status, '') <> 'COMPLETED' and coalesce(sales.fulfilment_status, '') <> 'FULFILLED'
-    group by all
+taking as (
+    select product_id, sale_id, 'open_unallocated' as term, ordered, taken as picked, units from mart.ats_orders
+    union all
+    select product_id, sale_id, 'allocated', ordered, picked, units
+    from staging.allocated_orders
+    where location_key is null
+        or location_key in (select lower(trim(location)) from policy.sellable_locations)
 ),
 open as (
-    select ordered.product_id,
+    select taking.product_id,
         list({
-            'order_number': ordered.order_number, 'order_status': ordered.order_status, 'status': ordered.status,
-            'ordered_on': ordered.ordered_on, 'ordered': ordered.ordered,
-            'picked': cast(coalesce(taken.units, 0) as decimal(18, 4)),
-            'term': case when ordered.order_status = 'AUTH_NO_ALLOC' then 'open_unallocated' else 'allocated' end
-        } order by ordered.ordered_on desc, ordered.order_number desc) as open_orders
-    from ordered
-    left join taken on taken.sale_id = ordered.sale_id and taken.product_id = ordered.product_id
-    group by ordered.product_id
+            'order_number': sales.order_number, 'order_status': sales.order_status, 'status': sales.status,
+            'ordered_on': sales.ordered_on, 'ordered': taking.ordered, 'picked': taking.picked, 'units': taking.units,
+            'term': taking.term
+        } order by sales.ordered_on desc, sales.order_number desc, taking.term) as open_orders
+    from taking
+    join staging.sales as sales on sales.sale_id = taking.sale_id
+    group by taking.product_id
+),
+asked as (
+    select demand.component_id as product_id,
+        list({
+            'kit': kits.sku, 'location': nullif(demand.pool, ''), 'order_units': demand.order_units,
+            'hold_units': demand.hold_units
+        } order by kits.sku, demand.pool) as kit_orders
+    from mart.kit_demand as demand
+    join staging.products as kits on kits.product_id = demand.kit_id
+    group by demand.component_id
+),
+ruled as (
+    select product_id,
+        list({
+            'rule': rule, 'name': name, 'units': units, 'percent': percent, 'ordered': ordered
+        } order by rule desc, place) as rules
+    from (
+        select product_id, 'hold' as rule, hold as place, name, units, percent, ordered from mart.ats_holds
+        union all
+        select product_id, 'buffer', 0, buffer_for, nullif(buffer_units, 0), nullif(buffer_percent, 0), null
+        from mart.stock_rules
+        where buffer_units > 0 or buffer_percent > 0
+    )
+    group by product_id
+),
+faults as (
+    select kit_id as product_id, list({'fault': fault, 'path': path} order by fault, path) as bill_faults
+    from mart.kit_faults
+    group by kit_id
 ),
 parts as (
     select kits.kit_id as product_id,
@@ -63,10 +90,13 @@ parts as (
 )
 select products.product_id, tenant.as_of, products.sku, products.title, products.type, products.is_active,
     products.is_sellable, states.state, states.available, states.c_stock, states.reason, counted.stock_rows,
-    open.open_orders, parts.components
+    open.open_orders, asked.kit_orders, ruled.rules, parts.components, faults.bill_faults
 from staging.products as products
 cross join staging.tenant as tenant
 left join mart.availability as states on states.product_id = products.product_id and states.sku = products.sku
 left join counted on counted.product_id = products.product_id
 left join open on open.product_id = products.product_id
+left join asked on asked.product_id = products.product_id
+left join ruled on ruled.product_id = products.product_id
 left join parts on parts.product_id = products.product_id
+left join faults on faults.product_id = products.product_id

@@ -7,14 +7,28 @@
 -- @column gained: Free units that the second look showed and the snapshot did not.
 -- @column trouble: Why the second look proves nothing; null where it does.
 with newest as (
-    select snapshot_id from raw.snapshots where trusted order by taken_at desc, snapshot_id desc limit 1
+    select snapshot_id, headers_scanned_at
+    from raw.snapshots
+    where trusted
+    order by taken_at desc, snapshot_id desc
+    limit 1
+),
+scanned as (
+    select greatest(max(watermark) filter (entity = 'sale_headers'), (select headers_scanned_at from newest)) as at
+    from raw.watermarks
 ),
 looks as (
     select lower(look.product_id) as product_id, look.looked_at,
-        case when look.looked_at < tenant.as_of - interval 5 minutes then 'it is too old' else look.trouble end as trouble
+        case
+            when look.looked_at < tenant.as_of - interval 5 minutes then 'it is too old'
+            -- orders that wait without an allocation do not show in what it sees
+            when look.looked_at > scanned.at + interval 30 minutes then 'the orders were read long before it'
+            else look.trouble
+        end as trouble
     from raw.second_looks as look
     join newest on newest.snapshot_id = look.snapshot_id
     cross join staging.tenant as tenant
+    cross join scanned
 ),
 then_rows as (
     select lower(ID) as product_id, Location, Bin, Batch, ExpiryDate, sum(OnHand - Allocated) as free

@@ -6,6 +6,7 @@
 -- @column hold_units: Units set aside and not ordered yet, over all holds in units.
 -- @column hold_percent: Percent of what remains that is set aside, over all percent holds.
 -- @column hold_percent_ordered: Units that those of the percent holds have ordered since.
+-- @column buffer_for: What the buffer rule that counts names: sku, category or default; null for none.
 -- @column buffer_units: Units never promised.
 -- @column buffer_percent: Percent of what remains that is never promised.
 with buffers as (
@@ -16,6 +17,8 @@ with buffers as (
 ),
 buffered as (
     select products.product_id,
+        case when of_sku.sku_key is not null then 'sku' when of_category.category_key is not null then 'category'
+            when everything.units is not null or everything.percent is not null then 'default' end as names,
         case when of_sku.sku_key is not null then of_sku.units when of_category.category_key is not null
             then of_category.units else everything.units end as units,
         case when of_sku.sku_key is not null then of_sku.percent when of_category.category_key is not null
@@ -37,6 +40,7 @@ select
     cast(coalesce(held.units, 0) as decimal(18, 4)) as hold_units,
     cast(coalesce(held.percent, 0) as decimal(9, 4)) as hold_percent,
     cast(coalesce(held.percent_ordered, 0) as decimal(18, 4)) as hold_percent_ordered,
+    buffered.names as buffer_for,
     cast(coalesce(buffered.units, 0) as decimal(18, 4)) as buffer_units,
     cast(coalesce(buffered.percent, 0) as decimal(9, 4)) as buffer_percent
 from buffered
