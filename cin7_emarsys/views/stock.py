@@ -198,6 +198,6 @@ def _evidence(facts: Mapping[str, Any]) -> Iterable[RenderableType]:
 
 def _rule(rule: Mapping[str, Any]) -> tuple[object, ...]:
     what = f"hold {rule['name']}" if rule["rule"] == "hold" else f"buffer ({_BUFFERS[rule['name']]})"
-    given = [f"{units(rule['units'])} units"] if rule["units"] else []
+    given = [f"{units(rule['units'])} unit" + ("" if rule["units"] == 1 else "s")] if rule["units"] else []
     given += [f"{units(rule['percent'])} % of what remains"] if rule["percent"] else []
     return what, " or ".join(given), rule["ordered"]

@@ -68,7 +68,8 @@ def bad() -> World:
     )
     world.put("raw.sale_queue", {"sale_id": "s9", "first_scan": True})
     world.build()
-    world.snapshot("n3", "2026-11-24 10:30", stock, trusted=False, reason="rows are missing")
+    late = {"taken_at": "2026-11-24 10:30", "finished_at": "2026-11-24 10:30"}
+    world.put("raw.snapshots", {"snapshot_id": "n3", "trusted": False, "reason": "rows are missing"} | late)
     # What no data can bring about, only a fault of ours:
     world.connection.execute("update mart.ats set ats = ats + 1 where sku = 'B' and valid_to is null")
     world.connection.execute("update mart.sales_lines set price = price + 1, item = 'nothing'")
