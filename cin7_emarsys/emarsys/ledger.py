@@ -11,6 +11,7 @@ a process that is at it or that died.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -170,27 +171,7 @@ class Ledger:
                 raise NotConserved(
                     f"batch {batch_id}: {len(rows)} records sent, {len(verdicts)} fates, {len(missing)} missing"
                 )
-            connection.execute(
-                update(records)
-                .where(records.c.record_id == bindparam("_id"))
-                .values(
-                    outcome=bindparam("_outcome"),
-                    code=bindparam("_code"),
-                    reason=bindparam("_reason"),
-                    attempt=bindparam("_attempt"),
-                    at=at,
-                ),
-                [
-                    {
-                        "_id": row.record_id,
-                        "_outcome": verdicts[row.key].outcome,
-                        "_code": verdicts[row.key].code,
-                        "_reason": verdicts[row.key].reason,
-                        "_attempt": verdicts[row.key].attempt,
-                    }
-                    for row in rows
-                ],
-            )
+            _write_fates(connection, batch_id, {row.record_id: verdicts[row.key] for row in rows}, at)
             flow = rows[0].flow
             made = _bury(connection, batch_id, flow, ceiling, at)
             retryable = [row.key for row in rows if verdicts[row.key].outcome == "retryable"]
@@ -340,6 +321,24 @@ class Ledger:
         """Keeps who overrode what, and why."""
         with self.write() as connection:
             connection.execute(insert(audit).values(at=at, who=who, command=command, reason=reason, details=details))
+
+
+def _write_fates(connection: Connection, batch_id: int, fates: Mapping[int, Verdict], at: datetime) -> None:
+    """The commonest fate for the whole batch in one statement, then the others record by record: as a rule there are few."""
+
+    def values(verdict: Verdict) -> dict[str, Any]:
+        return {"outcome": verdict.outcome, "code": verdict.code, "reason": verdict.reason, "attempt": verdict.attempt}
+
+    commonest, _ = Counter(fates.values()).most_common(1)[0]
+    connection.execute(update(records).where(records.c.batch_id == batch_id).values(at=at, **values(commonest)))
+    others = [
+        {f"_{name}": value for name, value in values(verdict).items()} | {"_id": record}
+        for record, verdict in fates.items()
+        if verdict != commonest
+    ]
+    if others:
+        named: dict[str, Any] = {name: bindparam(f"_{name}") for name in values(commonest)}
+        connection.execute(update(records).where(records.c.record_id == bindparam("_id")).values(**named), others)
 
 
 def _bury(connection: Connection, batch_id: int, flow: str, ceiling: Ceiling | None, at: datetime) -> set[str]:
