@@ -211,13 +211,13 @@ def entered(state: Path, vendors: Vendors, **more: str) -> Iterator[None]:
 # What runs: reading, building, one flow.
 
 
-def read_and_build(settings: Settings) -> None:
-    """What the nightly job does before it exports."""
+def read_and_build(settings: Settings, *, full: bool = True) -> None:
+    """What the nightly job does before it exports; without ``full`` lists are read as far as they changed."""
     warehouse, landing, merchant = _warehouse(settings), settings.paths.landing, settings.merchant
     with Cin7(settings) as cin7:
         extract.read_account(cin7, warehouse, landing)
         for table in extract.LISTS:
-            extract.read_list(cin7, warehouse, landing, table, full=True)
+            extract.read_list(cin7, warehouse, landing, table, full=full)
         sales.scan_headers(cin7, warehouse, landing, full=False)
         sales.read_details(cin7, warehouse, landing, only_unallocated=True)
         availability.take_snapshot(cin7, warehouse, landing, max_row_drop=merchant.availability.max_row_drop)
