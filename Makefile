@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak dev lint bench clean
+.PHONY: help demo test soak dev lint docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ lint: $(READY) ## Format check, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+docs: $(READY) ## Write the documents that are made from the program: data dictionary, field ownership
+	@$(BIN)/python -m cin7_emarsys.views.documents docs
 
 bench: $(READY) ## Run the benchmarks and write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks

@@ -25,6 +25,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 from cin7_emarsys import progress, views
+from cin7_emarsys.desk.report import write
+from cin7_emarsys.desk.source import Published
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.setup import prepare
@@ -104,8 +106,12 @@ def _acts(console: Console, settings: Settings, judge: _Judge) -> int:
         _at_emarsys(console, judge)
         _mails(console, judge)
         _complaints(console, second)
+    warehouse.publish_copy(settings.paths.published)
+    report = write(Published(settings.paths.published), settings.merchant, settings.paths.report)
     console.print(
         Panel(
+            f"The operators' pages: [bold]{(report.folder / 'index.html').absolute()}[/bold]\n"
+            "The same served, with search and look-up: [bold]cin7-emarsys desk[/bold], then http://127.0.0.1:8704\n"
             "The same data in the Dagster UI: [bold]make dev[/bold], then http://127.0.0.1:3000\n"
             "Any SKU: [bold]cin7-emarsys explain SKU[/bold]   any customer: [bold]cin7-emarsys customer E-MAIL[/bold]   "
             "all that was sent: [bold]cin7-emarsys ledger[/bold]\n"

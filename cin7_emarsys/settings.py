@@ -330,6 +330,11 @@ def _environment_faults(error: ValidationError) -> Iterable[str]:
         yield f"{name} {wrong}" + (f" (a good value: {example})" if example else "")
 
 
+def load_policy() -> Merchant:
+    """The merchant's rules alone, for what needs no credentials. Raises `SettingsError`."""
+    return load_merchant(_PolicyFile(_env_file=_env_files()).merchant_toml)
+
+
 def load_settings() -> Settings:
     """Settings from ``merchant.toml`` and the environment. Raises `SettingsError` naming every fault of both."""
     faults: list[str] = []
@@ -337,7 +342,7 @@ def load_settings() -> Settings:
     merchant: Merchant | None = None
     files = _env_files()
     try:
-        merchant = load_merchant(_PolicyFile(_env_file=files).merchant_toml)
+        merchant = load_policy()
     except SettingsError as error:
         faults += error.faults
     cloud = merchant is not None and merchant.emarsys.edition == "engagement_cloud"

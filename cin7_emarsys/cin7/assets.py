@@ -40,11 +40,11 @@ class ReadConfig(Config):
     full: bool = Field(default=False, description="Read everything anew instead of what changed since the last read.")
 
 
-def _spec(table: str, description: str, hours: int, deps: list[str]) -> AssetSpec:
+def _spec(table: str, description: str, hours: int, deps: list[str], group: str = GROUP) -> AssetSpec:
     return AssetSpec(
         ["raw", table],
         deps=[AssetKey(dep.split("/")) for dep in deps],
-        group_name=GROUP,
+        group_name=group,
         description=description,
         owners=["team:data"],
         kinds={"cin7", "duckdb"},
@@ -274,8 +274,9 @@ def availability_snapshot(
             "Products about to come back into stock that were read once more, live, and whether that worked.",
             1,
             ["mart/second_look_wanted"],
+            "second_look",
         ),
-        _spec("second_look_rows", "Their stock rows as they were then.", 1, ["mart/second_look_wanted"]),
+        _spec("second_look_rows", "Their stock rows as they were then.", 1, ["mart/second_look_wanted"], "second_look"),
     ],
     op_tags={"dagster/priority": "5"},
 )

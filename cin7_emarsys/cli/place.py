@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, progressing, settings, speaking
+from cin7_emarsys.cli.terminal import Json, cannot, console, policy, progressing, settings, speaking
 from cin7_emarsys.settings import paths
 
 app = typer.Typer()
@@ -142,13 +142,13 @@ def desk(
     from cin7_emarsys.desk.source import Published
     from cin7_emarsys.emarsys.feed import run
 
-    loaded = settings()
+    rules = policy()
 
     def ready(bound: int) -> None:
         address = f"http://127.0.0.1:{bound}/"
         typer.echo(views.as_json({"url": address}) if as_json else f"the desk is at {address}")
 
-    run(create_app(Published(loaded.paths.published), loaded.merchant), port, ready)
+    run(create_app(Published(paths().published), rules), port, ready)
 
 
 @app.command()
@@ -166,14 +166,14 @@ def report(
     from cin7_emarsys.desk import report as writing
     from cin7_emarsys.desk.source import NothingPublished, Published
 
-    loaded = settings()
-    published = Published(loaded.paths.published)
+    rules, places = policy(), paths()
+    published = Published(places.published)
     try:
         if month:
             with published.read() as facts:
                 closed = months.close(facts, month)
         else:
-            written = writing.write(published, loaded.merchant, out or loaded.paths.report)
+            written = writing.write(published, rules, out or places.report)
     except (NothingPublished, months.NoSuchMonth) as error:
         raise cannot(error) from None
     if month:

@@ -18,8 +18,8 @@ import typer
 from rich.console import Console
 
 from cin7_emarsys import progress, views
-from cin7_emarsys.merchant import SettingsError
-from cin7_emarsys.settings import Settings, load_settings, paths
+from cin7_emarsys.merchant import Merchant, SettingsError
+from cin7_emarsys.settings import Settings, load_policy, load_settings, paths
 
 if TYPE_CHECKING:
     from cin7_emarsys.warehouse.resource import Warehouse
@@ -35,6 +35,14 @@ def settings() -> Settings:
     """The checked settings; ends the command with every fault named."""
     try:
         return load_settings()
+    except SettingsError as error:
+        raise cannot(error) from None
+
+
+def policy() -> Merchant:
+    """The merchant's rules alone; ends the command with every fault named."""
+    try:
+        return load_policy()
     except SettingsError as error:
         raise cannot(error) from None
 

@@ -10,6 +10,7 @@ which it is known which other addresses and accounts are hers.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -142,6 +143,9 @@ def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = Fal
             ledger.close()
         progress.report("the freed pages of the warehouse file", 0, None)
         warehouse.write_anew()
+        if settings.paths.published.exists():  # what readers see must not name her until the next run
+            warehouse.publish_copy(settings.paths.published)
+        shutil.rmtree(settings.paths.report, ignore_errors=True)  # it shows customer ids; the next night writes it anew
     return done
 
 

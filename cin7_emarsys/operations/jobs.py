@@ -12,6 +12,7 @@ from dagster import (
     AssetSelection,
     DefaultScheduleStatus,
     JobDefinition,
+    MetadataValue,
     OpExecutionContext,
     ScheduleDefinition,
     define_asset_job,
@@ -82,7 +83,7 @@ def _selection(job: str) -> AssetSelection:
     if job == "nightly":
         return AssetSelection.all()
     exports = _assets(*_EXPORTS[job])
-    models: AssetSelection = exports.upstream() & AssetSelection.groups("warehouse_staging", "warehouse_mart")
+    models: AssetSelection = exports.upstream() & AssetSelection.key_prefixes("staging", "mart")
     if job in ("stock", "products"):  # the history of a state belongs to the run that changes the state
         models = models | _assets("staging/allocated_orders", "mart/availability_events", "mart/evidence")
     if job in ("orders", "customers"):  # the statement and its history belong to the runs that change values
@@ -118,6 +119,7 @@ jobs = [
         selection=_selection(job),
         description=description,
         tags={"cin7_emarsys/job": job, "cin7_emarsys/pace": "quick" if job == "stock" else "slow"},
+        metadata={"docs": MetadataValue.path("docs/operations.md")},
     )
     for job, description in DESCRIPTIONS.items()
 ]

@@ -40,6 +40,10 @@ _MARKETING = {
     "catalogue", "contacts", "order_events", "sales_lines", "sales_documents", "order_facts", "excluded", "persons",
     "customer_value", "customer_value_lines", "customer_value_changes", "aliases",
 }  # fmt: skip
+# The groups of the graph, in words in which a stranger follows stock from vendor to vendor; what is in neither list is
+# worked out before the second look (stock), or is about people and their orders.
+_PROMISED = {"second_looks", "stock_states", "availability", "availability_events", "evidence"}
+_FOR_EMARSYS = {"contacts", "catalogue", "sales_documents", "sales_lines", "order_events", "excluded"}
 _READ_NIGHTLY = {"staging.locations", "staging.bins", "staging.families"}
 
 _BESIDE = ("reconciliation", "operations")
@@ -50,6 +54,10 @@ _BOOKS = {
     "reconciliation.catalogue_export", "operations.exception_items", "operations.exception_classes",
     "operations.exception_decisions",
 }  # fmt: skip
+
+
+# What decides who is looked at twice comes before the second look, the rest of the mart after it.
+_BEFORE_LOOK = factory.needed_for("mart.second_look_wanted")
 
 
 def key_of(name: str) -> AssetKey:
@@ -65,6 +73,17 @@ def _owner(model: Model) -> str:
     return "team:marketing" if model.name.split(".")[1] in _MARKETING else "team:operations"
 
 
+def _group(model: Model) -> str:
+    name = model.name.split(".")[1]
+    if model.schema != "mart":
+        return "tidied" if model.schema == "staging" else model.schema
+    if name in _PROMISED:
+        return "stock_promised"
+    if name in _FOR_EMARSYS:
+        return "for_emarsys"
+    return "stock_counted" if model.name in _BEFORE_LOOK else "customers_and_orders"
+
+
 def _spec(model: Model) -> AssetSpec:
     schema = TableSchema(
         columns=[
@@ -76,10 +95,14 @@ def _spec(model: Model) -> AssetSpec:
         key_of(model.name),
         deps=[key_of(read) for read in sorted(model.depends - _BOOKS) if not read.startswith("policy.")],
         description=f"{model.meaning}\n\n{model.grain[0].upper()}{model.grain[1:]}.",
-        group_name=model.schema if model.schema in _BESIDE else f"warehouse_{model.schema}",
+        group_name=_group(model),
         owners=[_owner(model)],
         kinds={"duckdb", "sql"},
-        metadata={"dagster/column_schema": schema, "file": model.file},
+        metadata={
+            "dagster/column_schema": schema,
+            "file": model.file,
+            "docs": MetadataValue.path("docs/data-dictionary.md"),
+        },
         freshness_policy=FreshnessPolicy.time_window(
             fail_window=timedelta(hours=30 if model.name in _READ_NIGHTLY or model.schema in _BESIDE else 2)
         ),
@@ -165,7 +188,8 @@ def checks_of(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDe
             AssetCheckSpec(
                 key.name,
                 asset=key.asset_key,
-                description=condition.next_step.split("{")[0].strip(),
+                description=f"{condition.means}\n\nWhat to do: {condition.next_step.split('{')[0].strip()}",
+                metadata={"owner": condition.owner, "docs": MetadataValue.path("docs/checks.md")},
                 blocking=condition.blocking,
             )
             for key, (_, condition) in asked.items()
@@ -195,8 +219,6 @@ def schema_assets(schema: str) -> AssetsDefinition:
     return together(f"warehouse_{schema}", _of(schema))
 
 
-# What decides who is looked at twice comes before the second look, the rest of the mart after it.
-_BEFORE_LOOK = factory.needed_for("mart.second_look_wanted")
 assets: list[AssetsDefinition] = [
     schema_assets("staging"),
     together("warehouse_stock", [model for model in _of("mart") if model.name in _BEFORE_LOOK]),

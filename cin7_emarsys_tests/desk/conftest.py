@@ -113,7 +113,7 @@ def _shop() -> Shop:
     shop.send(2, "sales", NOON, "unknown", "invoice:i1+1", sold)
     shop.send(3, "events", NOON, "rejected", "e1", told, code="2008")
     compared = [name for name in models() if name.startswith("reconciliation.")]
-    shop.build("staging.sent_contacts", *compared)
+    shop.build(*compared)
     for name in ("negative_availability", "unknown_outcomes", "orphan_customers_at_emarsys", "held_changes"):
         exceptions.record(shop.connection, classes()[name], shop.merchant)
     return shop

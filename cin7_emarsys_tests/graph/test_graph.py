@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
 from dagster import AssetKey, AssetSpec
 from syrupy.assertion import SnapshotAssertion
@@ -48,6 +49,29 @@ def test_every_asset_is_described_owned_grouped_and_watched() -> None:
         assert spec.kinds, key
         if key not in ENDS:
             assert spec.freshness_policy, key
+
+
+def test_groups_follow_each_other_without_a_circle() -> None:
+    """Closed groups are what a stranger sees first: stock must lead from vendor to vendor, and never back."""
+    specs = _specs()
+    groups: dict[str, set[str]] = {spec.group_name or "": set() for spec in specs.values()}
+    for spec in specs.values():
+        for dep in spec.deps:
+            before = specs[dep.asset_key.to_user_string()].group_name
+            if before != spec.group_name:
+                groups[spec.group_name or ""].add(before or "")
+    order = list(TopologicalSorter(groups).static_order())
+    line = [
+        "cin7",
+        "tidied",
+        "stock_counted",
+        "second_look",
+        "stock_promised",
+        "for_emarsys",
+        "emarsys",
+        "reconciliation",
+    ]
+    assert [group for group in order if group in line] == line and order[-1] == "operations"
 
 
 def test_every_table_says_what_its_columns_mean() -> None:

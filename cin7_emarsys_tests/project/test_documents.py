@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from typing import get_args
 
 import typer.main
+from pydantic import BaseModel
 
 from cin7_emarsys.cli import app
 from cin7_emarsys.merchant import Merchant, load_merchant
@@ -73,3 +75,65 @@ def test_every_check_and_sensor_is_documented_and_the_other_way_round() -> None:
     table = document(exceptions.classes().values())
     assert table in text, f"put this table into docs/checks.md:\n{table}"
     assert all(f"`{sensor.name}`" in text for sensor in repository.sensor_defs)
+
+
+def test_documents_that_are_made_from_the_program_are_up_to_date() -> None:
+    from cin7_emarsys.views.documents import DOCUMENTS
+
+    for name, made in DOCUMENTS.items():
+        assert _text(f"docs/{name}") == made(), f"run `make docs`: docs/{name} is not what the program says"
+
+
+def _settings(model: type[BaseModel]) -> set[str]:
+    """Names of all settings, nested ones included."""
+    found = set()
+    for name, field in model.model_fields.items():
+        found.add(field.alias or name)
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                found |= _settings(part)
+    return found
+
+
+def test_every_setting_stands_in_the_example_with_its_name() -> None:
+    text = _text("merchant.toml")
+    assert sorted(name for name in _settings(Merchant) if not re.search(rf"\b{name}\b", text)) == []
+
+
+def test_every_subcommand_is_documented() -> None:
+    text = _text("docs/commands.md")
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        for part in getattr(command, "commands", {}):
+            assert re.search(rf"{name}[^`]*\b{part}\b", text) or part == "statement", (name, part)
+
+
+def test_the_handbook_opens_with_the_five_questions_and_each_place_exists() -> None:
+    text = _text("docs/README.md")
+    opening = text.split("\n\n")[2]
+    assert opening.count("? |") == 5 and opening.count("\n") == 1 + 5
+    for file in (PROJECT / "docs").glob("*.md"):
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", file.read_text()):
+            assert link.startswith("http") or (file.parent / link).exists(), (file.name, link)
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for named in re.findall(
+        r"`cin7-emarsys ([a-z-]+)", "".join(_text(f"docs/{name}.md") for name in ("README", "operations", "engineers"))
+    ):
+        assert named in commands, named
+
+
+def test_every_alert_has_its_line_in_the_handbook() -> None:
+    """What sensors say stands in words of the handbook, and so does every role that owns an exception."""
+    from cin7_emarsys.operations import exceptions
+
+    text = _text("docs/operations.md")
+    for begins in (
+        "CRITICAL",
+        "WARNING",
+        "is not up to date",
+        "failed",
+        "fails",
+        "did not take the message",
+        "heartbeat_url",
+    ):
+        assert begins in text, begins
+    assert all(f"*{each.owner}*" in text for each in exceptions.classes().values())

@@ -19,9 +19,11 @@ accepted as (
     select delivered.key as email, delivered.accepted_at,
         lower(cast(delivered.payload as map(varchar, varchar))[customer_field.string_id]) as customer_id
     from delivery.delivered as delivered
-    semi join staging.sent_contacts as there on there.email = delivered.key and there.moved_to is null
     left join customer_field on true
-    where delivered.flow = 'contacts'
+    -- what this very run has sent is not among them yet
+    where delivered.flow = 'contacts' and not exists (
+        from staging.sent_contacts as sent where sent.email = delivered.key and sent.moved_to is not null
+    )
 ),
 left_out as (
     select excluded.key, excluded.rule, coalesce(customers.updated_at, people.updated_at) as since,
