@@ -5,7 +5,7 @@ the query of `ats.sql`, which has none of that and must find the same figures. B
 of their ratios counts. Between two runs one product in a hundred changes, as between two snapshots.
 `query_ratio`: of these only the SELECT of `mart.ats` (from the table that `staging.snapshot` made of the rows) ÷ that query.
 `growth` and `peak_mb`: the same models at three sizes, each in a process of its own.
-`value_ratio` is left out until it is measured.
+The figures that begin with `value` or `changed`: see `values.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
+from benchmarks import values
 from benchmarks.report import Figures, speak
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import factory
@@ -168,6 +169,7 @@ def measure() -> Figures:
         "query_ratio": found[_RATIO_AT]["query_ratio"],
         "growth": [{"rows": rows, "seconds": round(figures["seconds"], 3)} for rows, figures in found.items()],
         "peak_mb": round(max(figures["peak_mb"] for figures in found.values())),
+        **values.measure(),
     }
 
 
@@ -175,4 +177,4 @@ if __name__ == "__main__":
     if "--alone" in sys.argv:
         _alone(int(sys.argv[-1]))
     else:
-        speak(measure, GOALS)
+        speak(measure, GOALS | values.GOALS)

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks.report import Figures, speak
+from benchmarks.report import Figures
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.resource import Warehouse
@@ -113,7 +113,7 @@ def _timed(warehouse: Warehouse, merchant: Merchant | None) -> tuple[float, dict
     return time.perf_counter() - began, steps
 
 
-def _alone(lines: int) -> None:
+def alone(lines: int) -> None:
     """One size, in a process of its own: prints its figures."""
     merchant = Merchant.model_validate({"availability": {"sellable_locations": ["Main"]}})
     sales = lines // _LINES
@@ -149,7 +149,7 @@ def _alone(lines: int) -> None:
 def measure() -> Figures:
     found = {}
     for lines in _SIZES:
-        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.values", "--alone", str(lines)]
+        command = [sys.executable, "-W", "ignore", "-c", f"from benchmarks import values; values.alone({lines})"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(done.stderr.strip() or f"{lines} lines: exit code {done.returncode}")
@@ -162,10 +162,3 @@ def measure() -> Figures:
         "value_steps": largest["steps"],
         "changed_share": largest["share"],
     }
-
-
-if __name__ == "__main__":
-    if "--alone" in sys.argv:
-        _alone(int(sys.argv[-1]))
-    else:
-        speak(measure, GOALS)
