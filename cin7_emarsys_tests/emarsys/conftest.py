@@ -74,6 +74,8 @@ LOOKED_AT = (
     "mart.sales_lines", "mart.order_events", "mart.catalogue", "reconciliation.drift", "staging.sent_contacts",
 )  # fmt: skip
 DERIVED = ["ltv", "last_refund_date"]
+# Faults after which nobody knows whether it was applied.
+UNKNOWN = ["applied-then-503", "reset-after", "reset-before", "html-200"]
 
 
 _processes = multiprocessing.get_context("forkserver")  # a clean process that has the imports behind it
@@ -317,6 +319,16 @@ def work(
     made = Project(state, account, monkeypatch.setenv)
     yield made
     made.ledger.close()
+
+
+def figures(report: Report) -> dict[str, int]:
+    names = ("sent", "accepted", "rejected", "retryable", "unknown", "waiting", "frozen", "unchanged")
+    return {name: getattr(report, name) for name in names if getattr(report, name)}
+
+
+def sold(work: Project) -> list[tuple[str, str, float, float]]:
+    lines = work.account.judge("sales")
+    return sorted((line["order"], line["item"], line["price"], line["quantity"]) for line in lines)
 
 
 # Rows of the mart, in few words.

@@ -16,8 +16,7 @@ from cin7_emarsys.emarsys.setup import permissions, survey
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.reconciliation.read_back import read_contacts
 from cin7_emarsys.transport import Permanent
-from cin7_emarsys_tests.emarsys.conftest import Account, Project, contact, order_event, product, sales_line
-from cin7_emarsys_tests.emarsys.test_delivery import figures
+from cin7_emarsys_tests.emarsys.conftest import Account, Project, contact, figures, order_event, product, sales_line
 
 ANA, BEN = "ana@example.com", "ben@example.com"
 PATHS = {

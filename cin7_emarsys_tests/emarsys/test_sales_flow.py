@@ -1,0 +1,196 @@
+"""Sales lines against the simulated account: each goes once, a correction is its negative, what is in doubt is parked."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import pytest
+from sqlalchemy import select
+
+from cin7_emarsys.emarsys import repair
+from cin7_emarsys.emarsys.tables import audit
+from cin7_emarsys.transport import Permanent
+from cin7_emarsys_tests.emarsys.conftest import (
+    UNKNOWN,
+    Project,
+    contact,
+    figures,
+    sales_line,
+    sold,
+)
+
+ANA, BEN, CEM = "ana@example.com", "ben@example.com", "cem@example.com"
+
+
+def test_sales_lines_go_once(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", "10.50", 2), sales_line("i1", "A", "10.50", 2))
+    assert figures(work.run("sales")) == {"sent": 2, "accepted": 2}
+    assert figures(work.run("sales")) == {"unchanged": 2}
+    assert sold(work) == [("SO-i1", "A", 10.5, 2), ("SO-i1", "A", 10.5, 2)]
+
+
+def test_a_correction_is_the_negative_and_the_new_line(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10, 2), sales_line("i1", "B", 7))
+    work.run("sales")
+    work.fill("mart.sales_lines", sales_line("i1", "A", "9.99", 2, timestamp="2026-11-30"), sales_line("i1", "B", 7))
+    assert figures(work.run("sales"))["accepted"] == 2
+    assert figures(work.run("sales")) == {"unchanged": 2}
+    lines = [line for line in work.account.judge("sales") if line["item"] == "A"]
+    assert [(line["price"], line["quantity"]) for line in lines[:1]] == [(10, 2)]
+    assert sorted((line["price"], line["quantity"], line["timestamp"]) for line in lines[1:]) == [
+        (-10, -2, "2026-11-20T00:00:00Z"),
+        (9.99, 2, "2026-11-30T00:00:00Z"),
+    ]
+
+
+def test_back_and_forth(work: Project) -> None:
+    """What was taken back may be sold again, and taken back again: each time once."""
+    work.known(ANA)
+    for _ in range(2):
+        work.fill("mart.sales_lines", sales_line("i1", "A", 10))
+        work.run("sales")
+        work.run("sales")
+        assert sum(price for _, _, price, _ in sold(work)) == 10
+        work.fill("mart.sales_lines")
+        work.run("sales")
+        work.run("sales")
+        assert sum(price for _, _, price, _ in sold(work)) == 0
+    assert len(sold(work)) == 4
+
+
+def test_a_refund_is_negative_and_can_be_voided(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("c1", "A", -10, -1))
+    work.run("sales")
+    work.fill("mart.sales_lines")
+    work.run("sales")
+    assert sold(work) == [("SO-c1", "A", -10, -1), ("SO-c1", "A", 10, 1)]
+
+
+def test_big_and_odd_amounts_stay_exact(work: Project) -> None:
+    work.known(ANA)
+    price = "12345678901234.5678"
+    work.fill("mart.sales_lines", sales_line("i1", "A", price, "0.3333"), sales_line("i1", "B", 0, 1))
+    work.run("sales")
+    assert figures(work.run("sales")) == {"unchanged": 2}
+    orders = work.account.judge("sales/orders")
+    assert [Decimal(order["revenue"]) for order in orders] == [Decimal(price)]
+
+
+def test_an_item_that_is_cleaned_is_still_the_same(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A\n1 \U0001f600", 10))
+    assert figures(work.run("sales")) == {"sent": 1, "accepted": 1}
+    assert figures(work.run("sales")) == {"unchanged": 1}
+    assert sold(work) == [("SO-i1", "A 1", 10, 1)]
+    work.fill("mart.sales_lines")
+    work.run("sales")
+    assert figures(work.run("sales")) == {}
+    assert sold(work) == [("SO-i1", "A 1", -10, -1), ("SO-i1", "A 1", 10, 1)]
+
+
+def test_sales_wait_for_their_contact(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", "A", 5, email=BEN))
+    assert figures(work.run("sales")) == {"sent": 1, "accepted": 1, "waiting": 1}
+    work.contacts(contact(ANA), contact(BEN))
+    work.run("contacts")
+    assert figures(work.run("sales")) == {"sent": 1, "accepted": 1, "unchanged": 1}
+    assert not any(row["generated"] for row in work.account.judge("contacts"))
+
+
+@pytest.mark.parametrize("fault", UNKNOWN)
+def test_an_unknown_upload_is_parked_and_its_document_frozen(work: Project, fault: str) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i1", "B", 5))
+    work.account.fault(fault, "sales")
+    assert figures(work.run("sales")) == {"sent": 2, "unknown": 2}
+    # Even a correction has to wait; other documents go on.
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i1", "B", 6), sales_line("i2", "C", 1))
+    report = work.run("sales")
+    assert (report.sent, report.accepted, report.frozen) == (1, 1, 2)
+    lines = [line for line in sold(work) if line[0] == "SO-i1"]
+    assert lines in ([], [("SO-i1", "A", 10, 1), ("SO-i1", "B", 5, 1)])
+
+
+def test_a_throttled_upload_goes_once(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10))
+    work.account.fault("throttle-429", "sales", times=1)
+    assert figures(work.run("sales")) == {"sent": 1, "accepted": 1}
+    assert len(sold(work)) == 1
+
+
+def test_a_line_that_spoils_its_file_stands_alone_in_the_end(work: Project) -> None:
+    work.known(ANA)
+    lines = [sales_line(f"i{number}", "A", 10) for number in range(5)]
+    lines[0]["item"] = " "
+    work.fill("mart.sales_lines", *lines)
+    assert figures(work.run("sales")) == {"sent": 5, "accepted": 4, "rejected": 1}
+    assert [order for order, *_ in sold(work)] == ["SO-i1", "SO-i2", "SO-i3", "SO-i4"]
+    assert work.run("sales").sent == 0
+
+
+def test_a_dead_line_is_closed_when_its_document_says_something_else(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", " ", 10))
+    work.run("sales")
+    (letter,) = repair.letters(work.ledger)["records"]
+    assert (letter["flow"], letter["attempts"]) == ("sales", 1)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", "B", 10))
+    assert work.run("sales").accepted == 1
+    assert repair.letters(work.ledger)["records"] == []
+
+
+@pytest.mark.parametrize(("how", "sent"), [("retried", 1), ("dropped", 0)])
+def test_a_dead_line_goes_again_only_when_a_person_says_so(
+    work: Project, how: Literal["retried", "dropped"], sent: int
+) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", " ", 10))
+    work.run("sales")
+    assert repair.settle_letters(work.ledger, how, "a trial", flow="sales") == 1
+    assert (work.run("sales").sent, work.run("sales").sent) == (sent, 0)
+
+
+def test_columns_in_the_wrong_order_make_no_dead_letters(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", *(sales_line(f"i{number}", "A", 10) for number in range(3)))
+    work.account.control("switches", {"sales_header": ["order", "timestamp", "email", "item", "price", "quantity"]})
+    with pytest.raises(Permanent):
+        work.run("sales")
+    work.policy(
+        (
+            'sales_header = ["item", "price", "order", "timestamp", "email", "quantity"]',
+            'sales_header = ["order", "timestamp", "email", "item", "price", "quantity"]',
+        )
+    )
+    assert figures(work.run("sales")) == {"sent": 3, "accepted": 3}
+
+
+@pytest.mark.parametrize(("how", "arrives"), [("accepted", 0), ("not-applied", 1)])
+def test_what_is_parked_is_resolved_by_a_person(work: Project, how: repair.Resolution, arrives: int) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i1", "A", 10), sales_line("i2", "B", 5))
+    work.account.fault("reset-before", "sales")
+    work.run("sales")
+    parked = repair.parked(work.ledger)
+    assert [(flow["flow"], flow["records"]) for flow in parked["flows"]] == [("sales", 3)]
+    first = parked["records"][0]["record_id"]
+    assert repair.resolve(work.ledger, how, "looked at Emarsys", record=first) == 1
+    assert work.run("sales").sent == 0  # the rest of its document is still in doubt
+    assert repair.resolve(work.ledger, "not-applied", "looked at Emarsys", flow="sales") == 2
+    assert work.run("sales").accepted == 2 + arrives
+    assert work.run("sales").unchanged == 3
+    assert len(sold(work)) == 2 + arrives
+    with pytest.raises(repair.NothingThere):
+        repair.resolve(work.ledger, "accepted", "again", record=first)
+    with work.ledger.engine.connect() as connection:
+        kept = connection.execute(select(audit.c.who, audit.c.command, audit.c.reason)).all()
+    assert [tuple(row) for row in kept] == [
+        (repair.who(), f"unknowns resolve {how}", "looked at Emarsys"),
+        (repair.who(), "unknowns resolve not-applied", "looked at Emarsys"),
+    ]
