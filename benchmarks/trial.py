@@ -354,8 +354,9 @@ class Trial:
         truth = self._there()
         applied = 0
         for record in parked:
-            what = named(record["flow"], record["payload"])
-            there = truth[what] > 0
+            erased = "erased" in record["payload"]  # nobody can look for it any more, and it never goes again
+            what = (erased,) if erased else named(record["flow"], record["payload"])
+            there = erased or truth[what] > 0
             truth[what] -= there
             applied += there
             how: repair.Resolution = "accepted" if there else "not-applied"
@@ -373,7 +374,8 @@ class Trial:
         there.update({("events", *event[:2]): times for event, times in judged.events.items()})
         with _warehouse(self.settings).read() as connection:
             accepted = connection.execute(
-                "select flow, payload from delivery.records where outcome = 'accepted' and flow in ('sales', 'events')"
+                "select flow, payload from delivery.records "
+                "where outcome = 'accepted' and flow in ('sales', 'events') and erased_at is null"
             ).fetchall()
         for flow, payload in accepted:
             there[named(flow, json.loads(payload))] -= 1

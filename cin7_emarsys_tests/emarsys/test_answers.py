@@ -56,6 +56,12 @@ TABLE: list[tuple[str, Any, str]] = [
     ("errors that are a text", {"errors": DATE}, "uuu"),
     ("fewer ids than were sent", {"ids": IDS[1:]}, "uuu"),
     ("no id at all", {"ids": [], "errors": []}, "uuu"),
+    ("contacts deleted", {"deleted_contacts": 3}, "aaa"),
+    (
+        "one contact was not there to be deleted",
+        {"deleted_contacts": 2, "errors": {BEN: {"2008": "No contact"}}},
+        "ara",
+    ),
     ("an event with programmes", {"ids": IDS, "connectedTo": {"email": False, "acProgram": True}}, "aaa"),
     ("an event that nothing listens to", {"ids": IDS, "connectedTo": False, "warnings": ["too big"]}, "aaa"),
 ]
@@ -106,7 +112,6 @@ def test_only_what_the_account_lacks_stops_the_flow() -> None:
         {"replyCode": 0, "data": None},
         {"replyCode": 0, "data": {}},
         {"replyCode": 0, "data": []},
-        {"replyCode": 0, "data": {"connectedTo": {"email": True}}},
         {"replyCode": 0},
         {"replyCode": "0", "data": {"ids": IDS}},
         {"replyCode": 1, "replyText": "Unable to process request", "data": ""},
