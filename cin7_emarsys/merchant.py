@@ -6,6 +6,8 @@ What belongs here: one class for each table of the file, and reading it. What do
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date, time
@@ -202,6 +204,12 @@ class Contacts(_Policy):
         if self.key == "external_id" and all(row.attribute != "external_id" for row in self.field_map):
             self.field_map.append(ContactField(attribute="external_id", string_id="cin7_external_id"))
         return self
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the field map and consent policy: when it changes, every contact differs."""
+        rows = [(row.attribute, row.string_id, row.type) for row in self.field_map if row.is_ours]
+        return hashlib.md5(json.dumps([rows, self.write_opt_out]).encode(), usedforsecurity=False).hexdigest()
 
 
 EventName = Literal[

@@ -22,7 +22,7 @@ _MAX_BYTES = 7_500_000
 def deliver_contacts(delivery: Delivery) -> Report:
     """Contacts whose attributes changed, upserted by key in batches of up to 1,000. Idempotent: unknown goes again."""
     report, merchant = delivery.report, delivery.settings.merchant
-    fingerprint = payloads.field_map_fingerprint(merchant)
+    fingerprint = merchant.contacts.fingerprint
     with delivery.open() as emarsys:
         forced = json.dumps(_forced(delivery))
         outbox = delivery.plan("plan_contacts", "count_contacts", fingerprint=fingerprint, forced=forced)

@@ -7,7 +7,6 @@ What belongs here: pure turning of our rows into the vendor's, and its rules abo
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import re
@@ -119,12 +118,6 @@ class ContactMapper:
             self.shortened += 1
             text = text[:limit].rstrip()
         return text or None
-
-
-def field_map_fingerprint(merchant: Merchant) -> str:
-    """Hash of the field map and consent policy: when it changes, every contact differs."""
-    rows = [(row.attribute, row.string_id, row.type) for row in merchant.contacts.field_map if row.is_ours]
-    return hashlib.md5(json.dumps([rows, merchant.contacts.write_opt_out]).encode(), usedforsecurity=False).hexdigest()
 
 
 def number(value: object) -> str:

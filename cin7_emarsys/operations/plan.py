@@ -17,7 +17,6 @@ import duckdb
 
 from cin7_emarsys.cin7 import client as cin7_client
 from cin7_emarsys.cin7.client import Cin7, Endpoint
-from cin7_emarsys.emarsys import payloads
 from cin7_emarsys.emarsys.client import BATCH, Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.operations.explain import fetch
@@ -109,7 +108,7 @@ def _costs(
     if nightly:
         yield Cost("Cin7", "products", _REFERENCES, "account, locations and other references")
     if nightly or job in ("orders", "customers"):
-        fingerprint = payloads.field_map_fingerprint(settings.merchant)
+        fingerprint = settings.merchant.contacts.fingerprint
         contacts = known.asked("plan_contacts", fingerprint=fingerprint)
         calls = -(-contacts // emarsys.contacts_per_call) + bool(contacts)
         yield Cost("Emarsys", "contacts", calls, f"{contacts:,} contacts that differ")

@@ -35,9 +35,7 @@ def reconcile(settings: Settings, warehouse: Warehouse, catalogue: Path | None =
     ]
     with warehouse.write() as connection:
         factory.build(connection, settings.merchant, models)
-        exceptions.prepare(connection, settings.merchant)
-        for condition in conditions:
-            exceptions.record(connection, condition, settings.merchant)
+        exceptions.record(connection, conditions, settings.merchant)
         names = {condition.name for condition in conditions}
         return {
             "contacts": {

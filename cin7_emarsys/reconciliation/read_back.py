@@ -38,6 +38,7 @@ COLUMNS = {
     "opt_in": ("VARCHAR", "Consent at Emarsys: 1 yes, 2 no, null unknown."),
     "fields": ("JSON", "Value of each field of the field map at Emarsys, by string id."),
     "read_at": ("TIMESTAMP", "When Emarsys was asked (UTC)."),
+    "filled": ("INTEGER", "How many of these fields have a value."),
     "before": ("JSON", "The fields as they were read before they last changed."),
     "before_at": ("TIMESTAMP", "When they were last read so (UTC)."),
     "same_since": ("TIMESTAMP", "Since which reading the fields are as they are (UTC)."),
@@ -138,9 +139,9 @@ def _ask(emarsys: Emarsys, asked: Sequence[str], fields: dict[str, str], out: Te
             continue  # nothing was said of it
         values = {} if row is None else {name: row.get(field_id) for field_id, name in fields.items()}
         opt_in = None if row is None else row.get(OPT_IN_FIELD)
-        _write(
-            out, emarsys, email, ours=True, found=row is not None, code=codes.get(email), opt_in=opt_in, fields=values
-        )
+        told = {"code": codes.get(email), "opt_in": opt_in, "fields": values}
+        filled = sum(str(value or "").strip() != "" for value in values.values())
+        _write(out, emarsys, email, ours=True, found=row is not None, filled=filled, **told)
         read.found += row is not None
         read.not_read -= 1
 

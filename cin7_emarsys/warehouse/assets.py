@@ -202,11 +202,8 @@ def checks_of(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDe
         merchant = settings.load().merchant
         chosen = [asked[key] for key in asked if key in context.selected_asset_check_keys]
         with warehouse.write() as connection:
-            exceptions.prepare(connection, merchant)
-            found = {
-                condition.name: exceptions.record(connection, condition, merchant)
-                for condition in {condition.name: condition for _, condition in chosen}.values()
-            }
+            once = {condition.name: condition for _, condition in chosen}
+            found = exceptions.record(connection, once.values(), merchant)
         overrides = {name for flow in gates.FLOWS for name in guards.of_run(context.run.tags, flow)}
         for asset, condition in chosen:
             yield _result(condition, asset, *found[condition.name], overridden=condition.name in overrides)

@@ -10,6 +10,7 @@ keeps its first sight, so that its age is true. A condition that could not be as
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
@@ -65,11 +66,24 @@ def prepare(connection: DuckDBPyConnection, merchant: Merchant) -> None:
         pass
 
 
-def record(connection: DuckDBPyConnection, condition: Condition, merchant: Merchant) -> tuple[Gate, Standing | None]:
-    """Asks a condition, keeps what it found in the caller's transaction, and says how its class stands.
+def record(
+    connection: DuckDBPyConnection, conditions: Iterable[Condition], merchant: Merchant
+) -> dict[str, tuple[Gate, Standing | None]]:
+    """Asks conditions, keeps what they found in the caller's transaction, and says how their classes stand, by name.
 
     None where a table it looks at has not been loaded yet. Raises `ModelError` naming the file that failed.
     """
+    prepare(connection, merchant)
+    open_items = connection.execute(
+        "select distinct class from operations.exception_items where resolved_at is null"
+    ).fetchall()
+    at, known = now(connection), {name for (name,) in open_items}
+    return {condition.name: _record(connection, condition, merchant, known, at) for condition in conditions}
+
+
+def _record(
+    connection: DuckDBPyConnection, condition: Condition, merchant: Merchant, known: set[str], at: datetime
+) -> tuple[Gate, Standing | None]:
     try:
         connection.execute(f"create or replace temp table offending as {condition.sql}")
     except duckdb.CatalogException:
@@ -77,10 +91,11 @@ def record(connection: DuckDBPyConnection, condition: Condition, merchant: Merch
     except duckdb.Error as error:
         raise factory.ModelError(condition.file, error) from None
     gate = gates.ask(connection, replace(condition, sql="from offending"))
-    at = now(connection)
+    if not gate.rows and condition.name not in known:  # as nearly always
+        return gate, Standing(condition.name)
     _keep(connection, condition, at)
     _describe(connection, condition, merchant, gate, at)
-    standing = standing_of(connection, condition, merchant, at)
+    standing = _standing(connection, condition, merchant, at)
     connection.execute(
         "update operations.exception_classes set level = ?, population = ? where class = ?",
         [standing.level(), standing.population, condition.name],
@@ -145,8 +160,7 @@ def _keep(connection: DuckDBPyConnection, condition: Condition, at: datetime) ->
     connection.execute("drop table found")
 
 
-def standing_of(connection: DuckDBPyConnection, condition: Condition, merchant: Merchant, at: datetime) -> Standing:
-    """How the class of this condition stands at a moment, by what was recorded and decided."""
+def _standing(connection: DuckDBPyConnection, condition: Condition, merchant: Merchant, at: datetime) -> Standing:
     row = connection.execute(
         f"select coalesce(sum(count), 0), min(first_seen_at), flatten(list(examples))[:{_EXAMPLES}] "
         "from operations.exceptions where class = ? and count > 0",

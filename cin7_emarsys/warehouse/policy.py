@@ -38,6 +38,7 @@ TABLES: dict[str, dict[str, str]] = {
         "max_shrink": "DOUBLE",
         "include_wholesale": "BOOLEAN",
         "contact_key": "VARCHAR",
+        "field_map_fingerprint": "VARCHAR",
         "history_sales_data": "BOOLEAN",
     },
     "sellable_locations": {"position": "INTEGER", "location": "VARCHAR"},
@@ -67,7 +68,7 @@ TABLES: dict[str, dict[str, str]] = {
         "deadline_hours": "INTEGER",
         "enabled": "BOOLEAN",
     },
-    "contact_fields": {"attribute": "VARCHAR", "string_id": "VARCHAR", "type": "VARCHAR"},
+    "contact_fields": {"attribute": "VARCHAR", "string_id": "VARCHAR", "type": "VARCHAR", "is_ours": "BOOLEAN"},
     "owners": {"role": "VARCHAR", "who": "VARCHAR"},
 }
 
@@ -140,6 +141,7 @@ def _rows(merchant: Merchant) -> dict[str, Sequence[dict[str, Any]]]:
         "max_shrink": merchant.catalogue.max_shrink,
         "include_wholesale": customers.include_wholesale,
         "contact_key": merchant.contacts.key,
+        "field_map_fingerprint": merchant.contacts.fingerprint,
         "history_sales_data": merchant.orders.history_sales_data,
     }
     return {
@@ -164,7 +166,7 @@ def _rows(merchant: Merchant) -> dict[str, Sequence[dict[str, Any]]]:
             for name, event in merchant.events.items()
         ],
         "contact_fields": [
-            {"attribute": row.attribute, "string_id": row.string_id, "type": row.type}
+            {"attribute": row.attribute, "string_id": row.string_id, "type": row.type, "is_ours": row.is_ours}
             for row in merchant.contacts.field_map
         ],
         "owners": [{"role": role, "who": who} for role, who in merchant.owners.items()],

@@ -169,7 +169,9 @@ create table delivery.records (
     record_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload JSON, outcome VARCHAR, code VARCHAR,
     "at" TIMESTAMP, erased_at TIMESTAMP
 );
-create table delivery.delivered (flow VARCHAR, key VARCHAR, payload JSON, accepted_at TIMESTAMP);
+create table delivery.delivered (
+    flow VARCHAR, key VARCHAR, payload_hash VARCHAR, payload JSON, accepted_at TIMESTAMP
+);
 create table delivery.publications (version BIGINT, published_at TIMESTAMP, collected_at TIMESTAMP);
 create table delivery.catalogue_history (
     item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT,
@@ -178,6 +180,7 @@ create table delivery.catalogue_history (
 );
 create table reconciliation.contacts_read (
     email VARCHAR, ours BOOLEAN, found BOOLEAN, code VARCHAR, opt_in VARCHAR, fields JSON, read_at TIMESTAMP,
+    filled INTEGER,
     before JSON, before_at TIMESTAMP, same_since TIMESTAMP
 );
 create table reconciliation.catalogue_export (item VARCHAR, columns JSON, taken_at TIMESTAMP);

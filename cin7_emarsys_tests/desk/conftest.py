@@ -114,8 +114,8 @@ def _shop() -> Shop:
     shop.send(3, "events", NOON, "rejected", "e1", told, code="2008")
     compared = [name for name in models() if name.startswith("reconciliation.")]
     shop.build(*compared)
-    for name in ("negative_availability", "unknown_outcomes", "orphan_customers_at_emarsys", "held_changes"):
-        exceptions.record(shop.connection, classes()[name], shop.merchant)
+    looked_at = ("negative_availability", "unknown_outcomes", "orphan_customers_at_emarsys", "held_changes")
+    exceptions.record(shop.connection, [classes()[name] for name in looked_at], shop.merchant)
     return shop
 
 

@@ -28,7 +28,6 @@ from cin7_emarsys.emarsys.contacts import deliver_contacts
 from cin7_emarsys.emarsys.delivery import Delivery, Report
 from cin7_emarsys.emarsys.events import deliver_events
 from cin7_emarsys.emarsys.ledger import Intended, Ledger
-from cin7_emarsys.emarsys.payloads import field_map_fingerprint
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables
 from cin7_emarsys.emarsys.sales import deliver_sales
 from cin7_emarsys.emarsys.setup import prepare
@@ -272,7 +271,7 @@ class Project:
         items = []
         for row in rows:
             control("contacts", {"email": row["email"], "fields": row["attributes"]})
-            digest = hashlib.md5((row["payload_hash"] + field_map_fingerprint(merchant)).encode()).hexdigest()
+            digest = hashlib.md5((row["payload_hash"] + merchant.contacts.fingerprint).encode()).hexdigest()
             items.append(Intended(row["email"], json.dumps(row["attributes"]), digest))
         at = datetime.now(UTC).replace(tzinfo=None)
         batch = self.ledger.intend("contacts", "PUT contact", "earlier", items, b"", at)

@@ -183,7 +183,7 @@ def test_no_text_breaks_the_product_file(text: str) -> None:
 
 
 def test_another_field_map_is_another_fingerprint() -> None:
-    assert payloads.field_map_fingerprint(merchant()) == payloads.field_map_fingerprint(merchant())
+    assert merchant().contacts.fingerprint == merchant().contacts.fingerprint
     others = [merchant(write_opt_out=True), merchant(field_map=[{"attribute": "ltv", "string_id": "ltv"}])]
-    prints = {payloads.field_map_fingerprint(each) for each in (merchant(), *others)}
+    prints = {each.contacts.fingerprint for each in (merchant(), *others)}
     assert len(prints) == 3

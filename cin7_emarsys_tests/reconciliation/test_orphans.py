@@ -183,6 +183,23 @@ def test_customers_that_cin7_lacks() -> None:
     assert offending(world, "orphan_customers_at_cin7").rows == 3
 
 
+def test_a_contact_that_should_be_gone_and_is_gone_is_no_orphan() -> None:
+    world = World().put("delivery.delivered", accepted("gone@example.com", cin7_customer_id="c-gone"))
+    world.put("reconciliation.contacts_read", back("gone@example.com")).build()
+    assert [cause for _, cause, _ in orphans(world, "customer", "cin7")] == ["no_longer_in_cin7"]
+    world.connection.execute("update reconciliation.contacts_read set found = false, code = '2008'")
+    world.build()
+    assert world.rows("reconciliation.orphans") == []
+
+
+def test_what_was_accepted_in_this_very_run_is_there() -> None:
+    world = World().put("raw.customers", customer("c-1", "x@example.com")).build()
+    world.put("delivery.delivered", accepted("x@example.com"))
+    world.put("delivery.records", sent(1, "x@example.com", "accepted"))
+    world.build("reconciliation.orphan_customers", "reconciliation.orphans")
+    assert world.rows("reconciliation.orphans") == []
+
+
 def test_no_person_is_listed_twice() -> None:
     world = World()
     world.put("raw.customers", customer("c-1", "x@example.com", None, "bad"))

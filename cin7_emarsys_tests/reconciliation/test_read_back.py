@@ -98,3 +98,62 @@ def test_a_refused_reading_leaves_the_last_one(work: Project) -> None:
         read(work)
     assert rows(work) == before
     assert not list(work.settings.paths.outbox.glob("read-back-*"))
+
+
+def test_a_reading_that_ends_early_counts_what_was_read_and_calls_nobody_missing(
+    work: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_back, "BATCH", 1)
+    work.known(ANA, BEN, CARO)
+    read(work)
+    before = rows(work)
+    for email in (ANA, BEN, CARO):
+        work.account.control("contacts", {"email": email}, "DELETE")
+    fault = {"name": "server-error", "service": "emarsys", "path": "getdata", "nth": 2, "times": 99}
+    work.account.control("faults", [fault], "PUT")
+    said = read(work)
+    assert (said.asked, said.found, said.not_read, said.others) == (3, 0, 2, None)
+    assert said.ended
+    found = rows(work)
+    assert [found[email]["found"] for email in (ANA, BEN, CARO)] == [False, True, True]
+    assert (found[BEN], found[CARO]) == (before[BEN], before[CARO])
+
+
+def test_rows_nobody_asked_for_are_counted_and_ignored(work: Project) -> None:
+    work.known(ANA, BEN)
+    for email in ("x@example.com", "y@example.com"):
+        work.account.control("contacts", {"email": email, "fields": {"cin7_customer_id": "c-9"}})
+    work.account.control("switches", {"unasked_rows": 2})
+    said = read(work, "sent")
+    assert (said.found, said.strangers, said.not_read) == (2, 2, 0)
+    assert set(rows(work)) == {ANA, BEN}
+
+
+def test_everybody_is_asked_once_in_a_cycle_and_the_doubtful_each_time(work: Project) -> None:
+    work.policy(("[delivery]", "[read_back]\ncycle_days = 4\n[delivery]"))
+    everybody = [f"p{number}@example.com" for number in range(8)]
+    work.known(*everybody)
+    assert read(work, "due").asked == 8, "they were just sent"
+    work.account.control("contacts", {"email": everybody[0]}, "DELETE")
+    assert read(work).asked == 8
+    asked: list[set[str]] = []
+    for _ in range(4):
+        moment = max(row["read_at"] for row in rows(work).values())
+        assert read(work, "due").asked == 3
+        asked.append({email for email, row in rows(work).items() if row["read_at"] > moment})
+    assert all(everybody[0] in emails for emails in asked), "who was missing is asked for each time"
+    assert set().union(*asked) == set(everybody)
+
+
+def test_an_older_reading_tells_who_changed_a_field(work: Project) -> None:
+    work.known(ANA)
+    read(work)
+    before = rows(work)[ANA]
+    assert before["before"] is None and before["same_since"] == before["read_at"]
+    read(work)
+    assert rows(work)[ANA]["same_since"] == before["read_at"], "nothing has changed since"
+    work.account.control("contacts", {"email": ANA, "fields": {"first_name": "Anna"}})
+    read(work)
+    after = rows(work)[ANA]
+    assert json.loads(after["before"])["first_name"] == "Ana"
+    assert before["read_at"] < after["before_at"] < after["same_since"] == after["read_at"]

@@ -8,6 +8,7 @@ select
     if(new.email is null, old.opt_in, new.opt_in) as opt_in,
     if(new.email is null, old.fields, new.fields) as fields,
     coalesce(new.read_at, old.read_at) as read_at,
+    if(new.email is null, old.filled, new.filled) as filled,
     if(new.email is null or old.fields = new.fields, old.before, old.fields) as before,
     if(new.email is null or old.fields = new.fields, old.before_at, old.read_at) as before_at,
     if(new.email is null or old.fields = new.fields, old.same_since, new.read_at) as same_since

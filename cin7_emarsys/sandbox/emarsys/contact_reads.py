@@ -1,5 +1,6 @@
 """Emarsys: POST contact/getdata, GET contact/query, POST contact/checkids, GET settings."""
 
+from itertools import islice
 from typing import Any
 
 from starlette.routing import Route
@@ -47,6 +48,8 @@ class ContactReads:
             except RowRefusal as refusal:
                 text = f"No contact found with the external id: {key_field}" if refusal.code == 2008 else refusal.text
                 errors.append({"key": value, "errorCode": refusal.code, "errorMsg": text})
+        others = (contact for contact in self._account.contacts.by_id.values() if contact not in found)
+        found += islice(others, self._account.switches().unasked_rows)
         self._account.random.shuffle(found)
         result = [
             {"id": str(contact.id), "uid": contact.uid, **{name: contact.value(name) for name in wanted}}

@@ -62,6 +62,8 @@ class Switches(BaseModel):
     read_only: Literal["error", "ignored"] = "error"
     invalid_value_scope: Literal["row", "batch"] = "row"
     errors_empty_shape: Literal["absent", "array", "object"] = "absent"
+    unasked_rows: int = Field(default=0, ge=0)
+    """So many rows of contacts that nobody asked for come with each answer of contact/getdata."""
     field_slots: int = Field(default=200, ge=0)
     race: Literal["off", "created", "lost"] = "off"
     """Two overlapping PUTs with the same new key: the later one is told "already exists" (created), or both are and

@@ -20,18 +20,26 @@
 -- @column read_at: When it was last read (UTC).
 -- @column owner: Who answers for it, by policy.
 -- @column next_step: What to do.
-with read as (
-    select read.email, read.opt_in, read.read_at,
-        cast(read.fields as map(varchar, varchar)) as theirs, cast(read.before as map(varchar, varchar)) as before,
-        read.before_at > delivered.accepted_at as seen_since, read.same_since < delivered.accepted_at as unmoved,
-        delivered.accepted_at,
-        cast(delivered.payload as map(varchar, varchar)) as ours,
-        desired.consent, desired.derived, desired.attributes, coalesce(desired.customer_id, md5(read.email)) as person
+with accepted as (
+    select read.*, delivered.payload, delivered.payload_hash, delivered.accepted_at,
+        desired.consent, desired.derived, desired.attributes, desired.payload_hash as desired_hash,
+        coalesce(desired.customer_id, md5(read.email)) as person
     from reconciliation.contacts_read as read
     join delivery.delivered as delivered on delivered.flow = 'contacts' and delivered.key = read.email
         and delivered.accepted_at <= read.read_at -- what was sent meanwhile is not drift
     left join mart.contacts as desired on desired.email = read.email
     where read.ours and read.found
+),
+read as (
+    select email, read_at, cast(fields as map(varchar, varchar)) as theirs, cast(before as map(varchar, varchar)) as before,
+        before_at > accepted_at as seen_since, same_since < accepted_at as unmoved, accepted_at,
+        cast(payload as map(varchar, varchar)) as ours, derived, attributes, person
+    from accepted
+    cross join policy.settings as settings
+    -- nearly all are the same: only the others are taken apart
+    where not json_contains(fields, payload)
+        or coalesce(filled, 1000) > len(json_keys(payload))
+        or payload_hash is distinct from md5(desired_hash || settings.field_map_fingerprint) and attributes is not null
 ),
 fields as (
     select
@@ -45,7 +53,7 @@ fields as (
         coalesce(list_contains(read.derived, fields.attribute), false)
             and json_exists(read.attributes, '$."' || fields.attribute || '"') as is_ours_to_clear
     from read
-    join policy.contact_fields as fields on map_contains(read.theirs, fields.string_id)
+    join policy.contact_fields as fields on fields.is_ours and map_contains(read.theirs, fields.string_id)
 ),
 compared as (
     select *,
@@ -98,7 +106,7 @@ contacts as (
     union all
     select 'contact', person, email, 'opt_in', consent, case opt_in when '1' then 'opt_in' else 'opt_out' end,
         'consent_disagrees', read_at
-    from read
+    from accepted
     where (consent = 'opt_out' and opt_in = '1') or (consent = 'opt_in' and opt_in = '2')
 ),
 export as (

@@ -14,16 +14,21 @@ with latest as (
     group by key
 ),
 last_export as (select max("at") as "at" from latest),
-customer_field as (select string_id from policy.contact_fields where attribute = 'customer_id'),
+customer_field as (select max(string_id) as string_id from policy.contact_fields where attribute = 'customer_id'),
 accepted as (
     select delivered.key as email, delivered.accepted_at,
-        lower(cast(delivered.payload as map(varchar, varchar))[customer_field.string_id]) as customer_id
+        lower(delivered.payload->>customer_field.string_id) as customer_id
     from delivery.delivered as delivered
-    left join customer_field on true
+    cross join customer_field
     -- what this very run has sent is not among them yet
-    where delivered.flow = 'contacts' and not exists (
-        from staging.sent_contacts as sent where sent.email = delivered.key and sent.moved_to is not null
-    )
+    anti join staging.sent_contacts as there on there.email = delivered.key and there.moved_to is not null
+    where delivered.flow = 'contacts'
+),
+gone as (
+    select read.email, read.code, read.read_at, accepted.customer_id
+    from reconciliation.contacts_read as read
+    join accepted on accepted.email = read.email and accepted.accepted_at <= read.read_at
+    where read.ours and not read.found and read.code in ('2008', '2010') -- what was not answered was not read
 ),
 left_out as (
     select excluded.key, excluded.rule, coalesce(customers.updated_at, people.updated_at) as since,
@@ -72,12 +77,10 @@ there as (
         and not exists (from mart.persons as persons where persons.customer_id = customers.customer_id)
         and not exists (from left_out where left_out.customer_id = customers.customer_id)
     union all
-    select 'emarsys', coalesce(contacts.customer_id, accepted.customer_id, md5(read.email)), read.email,
-        case when read.code = '2010' then 'duplicate_key' else 'deleted_there' end, read.read_at
-    from reconciliation.contacts_read as read
-    join accepted on accepted.email = read.email and accepted.accepted_at <= read.read_at
-    left join mart.contacts as contacts on contacts.email = read.email
-    where read.ours and not read.found and read.code in ('2008', '2010') -- what was not answered was not read
+    select 'emarsys', coalesce(contacts.customer_id, gone.customer_id, md5(gone.email)), gone.email,
+        case when gone.code = '2010' then 'duplicate_key' else 'deleted_there' end, gone.read_at
+    from gone
+    join mart.contacts as contacts on contacts.email = gone.email and not contacts.left_behind
 ),
 here as (
     select 'cin7', coalesce(accepted.customer_id || ':', '') || left(md5(accepted.email), 8), accepted.email,
@@ -94,6 +97,7 @@ here as (
     from accepted
     left join left_out on left_out.email = accepted.email
     where not exists (from mart.contacts as contacts where contacts.email = accepted.email and not contacts.left_behind)
+        and not exists (from gone where gone.email = accepted.email and gone.code = '2008')
     union all
     select 'cin7', md5(read.email), read.email, 'only_in_emarsys', read.read_at
     from reconciliation.contacts_read as read
