@@ -23,9 +23,6 @@ from cin7_emarsys.cli import app
 from cin7_emarsys.operations import sync as syncing
 from cin7_emarsys_tests.conftest import PROJECT, running_sandbox
 
-# The account of guests in a replayed history, as a merchant would name it in his policy.
-GENERIC_ACCOUNT = ('generic_customers = ["Web Guest"]', 'generic_customers = ["Online Shop Customers"]')
-
 
 @dataclass
 class Place:
@@ -113,15 +110,6 @@ class Place:
         request = Request("/".join(address[:3]) + path, data, {"Content-Type": "application/json"}, method=method)
         with urlopen(request, timeout=60) as answer:
             return json.load(answer)
-
-    def policy(self, *changes: tuple[str, str]) -> None:
-        """Replaces pieces of the policy's text."""
-        file = self.folder / "merchant.toml"
-        text = file.read_text()
-        for old, new in changes:
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        file.write_text(text)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.folder / "var" / "warehouse.duckdb"), read_only=True) as connection:

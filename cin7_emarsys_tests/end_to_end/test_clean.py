@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from cin7_emarsys_tests.conftest import running_sandbox
-from cin7_emarsys_tests.end_to_end.conftest import GENERIC_ACCOUNT, Place, make_place
+from cin7_emarsys_tests.end_to_end.conftest import Place, make_place
 
 _BUSINESS = """
 copy (
@@ -61,7 +61,6 @@ def test_a_clean_month_ends_with_nothing_to_look_at(tmp_path: Path) -> None:
     nothing: dict[str, list[tuple[object, ...]]] = {"exceptions": [], "orphans": [], "drift": [], "balance": []}
     with running_sandbox(history=file) as environment:
         place = make_place(tmp_path / "project", environment)
-        place.policy(GENERIC_ACCOUNT)
         place.sync("nightly")
         assert _false(place) == nothing
         for _ in range(DAYS):
