@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dagster import Definitions, in_process_executor
 
+from cin7_emarsys import disk
 from cin7_emarsys.cin7 import assets as cin7
 from cin7_emarsys.desk import assets as desk
 from cin7_emarsys.emarsys import assets as emarsys
@@ -13,6 +14,8 @@ from cin7_emarsys.reconciliation import assets as reconciliation
 from cin7_emarsys.settings import paths
 from cin7_emarsys.warehouse import assets as warehouse
 from cin7_emarsys.warehouse.resource import Warehouse
+
+disk.only_ours()  # the code server of Dagster enters here
 
 defs = Definitions(
     assets=[*cin7.assets, *warehouse.assets, *emarsys.assets, *reconciliation.assets, *desk.assets],

@@ -152,7 +152,7 @@ class ContactField(_Policy):
     @property
     def is_ours(self) -> bool:
         """Whether we write it: another system of record answers for its own fields."""
-        return self.system_of_record.lower() == "cin7 core"
+        return self.system_of_record.lower().startswith("cin7")
 
 
 def _default_field_map() -> list[ContactField]:

@@ -17,6 +17,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from cin7_emarsys import crash
+from cin7_emarsys import crash, disk
 from cin7_emarsys.cin7.forgetting import forget
 from cin7_emarsys.cin7.models import TopRecord
 from cin7_emarsys.erased import Erased
@@ -37,13 +38,14 @@ _ABANDONED_SECONDS = 6 * 3600
 
 
 class Extract:
-    """One extract being written. ``at`` is when it began, by Cin7's clock (naive UTC)."""
+    """One extract being written. ``at`` is when it began, by Cin7's clock (naive UTC). Its methods raise `Unwritable`."""
 
     def __init__(self, landing: Path, entity: str, model: type[TopRecord], at: datetime) -> None:
         self.entity, self.model, self.at = entity, model, at
         self.id = f"{at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self.folder = landing / entity / self.id
-        self.folder.mkdir(parents=True)
+        with self._told():
+            self.folder.mkdir(parents=True)
         self.begin()
         self._erased = Erased(landing.parent)
         self._many = TypeAdapter(list[model])  # type: ignore[valid-type]
@@ -123,7 +125,7 @@ class Extract:
         payload = _raw(row, more or {}).decode()
         key = self.key_of(row) or hashlib.md5(payload.encode(), usedforsecurity=False).hexdigest()
         line = json.dumps({"key": key, "payload": payload, "reason": reason}) + "\n"
-        with (self.folder / "rejected.ndjson").open("a") as file:
+        with self._told(), (self.folder / "rejected.ndjson").open("a") as file:
             file.write(line)
 
     def key_of(self, row: object) -> str | None:
@@ -147,11 +149,15 @@ class Extract:
 
     def _write(self, name: str, content: bytes) -> None:
         beside = self.folder / f".{name}"
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(self.folder / name)
+        with self._told():
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.rename(self.folder / name)
+
+    def _told(self) -> AbstractContextManager[None]:
+        return disk.told("the landing folder", self.folder.parent)
 
 
 def _raw(row: object, more: Row) -> bytes:

@@ -255,8 +255,12 @@ def _read_slice(
         if found:
             model = load.TABLES[table][0]
             extract = Extract(landing, table, model, at)
-            read |= {getattr(record, model.key_fields[0]) for record in extract.add(found, own[table])}
-            folders[table] = extract.finish(drift=extract.drift)
+            try:
+                read |= {getattr(record, model.key_fields[0]) for record in extract.add(found, own[table])}
+                folders[table] = extract.finish(drift=extract.drift)
+            except BaseException:
+                extract.discard()
+                raise
             result.loaded.rejected += extract.rejected
     for sale_id, _, _ in due:
         if sale_id not in read and not stopped:

@@ -5,9 +5,14 @@ One module for each kind of command; what they share of the terminal, exit codes
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
+from cin7_emarsys import disk
 from cin7_emarsys.cli import delivered, people, place, watch, why, work
+from cin7_emarsys.cli.terminal import cannot
+from cin7_emarsys.schema import SchemaUnknown
 
 app = typer.Typer(
     name="cin7-emarsys",
@@ -23,9 +28,12 @@ for commands in (place, work, why, people, delivered, watch):
 
 @app.callback()
 def _root() -> None:
-    pass
+    disk.only_ours()
 
 
 def main() -> None:
-    """Entry point of the `cin7-emarsys` command."""
-    app()
+    """Entry point of the `cin7-emarsys` command. A store that cannot be used is told in one sentence."""
+    try:
+        app()
+    except (disk.Unwritable, SchemaUnknown) as error:
+        sys.exit(cannot(error).exit_code)

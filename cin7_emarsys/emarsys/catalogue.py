@@ -85,7 +85,7 @@ def publish(delivery: Delivery) -> Report:
         filesystem.makedirs(root, exist_ok=True)
         beside = f"{target}.{version}.new"
         try:
-            _write_beside(filesystem, beside, content)
+            _write_beside(filesystem, beside, content, elsewhere=settings.merchant.catalogue.publish_url is not None)
         except BaseException:
             with suppress(OSError):
                 filesystem.rm_file(beside)
@@ -113,12 +113,14 @@ select greatest((select max(completed_at) from raw.watermarks), (select max(fini
 """
 
 
-def _write_beside(filesystem: Any, beside: str, content: bytes) -> None:
+def _write_beside(filesystem: Any, beside: str, content: bytes, *, elsewhere: bool) -> None:
     if "file" in filesystem.protocol:
         with Path(beside).open("wb") as local:
             local.write(content)
             local.flush()
             os.fsync(local.fileno())  # a power cut after the rename must not leave an empty file in place
+        if elsewhere:  # somebody else serves it
+            Path(beside).chmod(0o644)
     else:
         with filesystem.open(beside, "wb") as file:
             file.write(content)

@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.exc import OperationalError
 
+from cin7_emarsys.disk import Unwritable
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.tables import (
     audit,
@@ -59,7 +60,7 @@ class NotConserved(Exception):
     """A batch was about to be closed with records without a fate, or with fates for records it does not have."""
 
 
-class LedgerUnwritable(Exception):
+class LedgerUnwritable(Unwritable):
     """The ledger cannot be written down to (disk full, or read-only). Nothing is sent that is not written down first."""
 
 

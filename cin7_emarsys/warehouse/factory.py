@@ -31,7 +31,7 @@ from typing import Any, Literal
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys import schema
+from cin7_emarsys import disk, schema
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import policy
 from cin7_emarsys.warehouse.resource import SCHEMAS
@@ -249,6 +249,8 @@ def _write(connection: DuckDBPyConnection, model: Model) -> Built:
         counted = connection.execute(f"select count(*) from {model.name}").fetchone()
         figures = connection.execute(_figures(model, model.name)).fetchone() if model.figures else None
     except duckdb.Error as error:
+        if disk.is_unwritable(error):
+            raise
         raise ModelError(model.file, error) from None  # the chained text could carry an address
     named = dict(zip(model.figures, figures or (), strict=True))
     return Built(model.name, counted[0] if counted else 0, time.perf_counter() - started, named)

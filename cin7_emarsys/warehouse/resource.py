@@ -20,7 +20,7 @@ from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 from pydantic import Field
 
-from cin7_emarsys import schema
+from cin7_emarsys import disk, schema
 
 SCHEMAS = ("raw", "policy", "staging", "mart", "delivery", "reconciliation", "operations")
 
@@ -49,9 +49,13 @@ class Warehouse(DuckDBResource):
     def write(self) -> Iterator[DuckDBPyConnection]:
         """One transaction: committed when the block ends, rolled back on any exception, always closed.
 
-        Raises `WarehouseLocked` when another process or thread keeps the database longer than `lock_wait_seconds`, and
-        `SchemaUnknown`.
+        Raises `WarehouseLocked` when another process or thread keeps the database longer than `lock_wait_seconds`,
+        `SchemaUnknown`, and `Unwritable` when the disk is full or read-only.
         """
+        with disk.told("the warehouse", self.database):
+            yield from self._write()
+
+    def _write(self) -> Iterator[DuckDBPyConnection]:
         Path(self.database).parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + self.lock_wait_seconds
         lock = self._thread_lock()

@@ -179,3 +179,10 @@ def test_dry_run_shows_what_would_be_sent_and_sends_nothing(loaded: Place, tmp_p
     assert "contacts" in output and "→" in output
     assert place.judged() == before
     assert place.rows("select count(*) from delivery.batches") == [(0,)]
+
+
+def test_nobody_else_may_read_what_is_kept(loaded: Place) -> None:
+    var = loaded.folder / "var"
+    kept = [path for path in var.rglob("*") if "dagster" not in path.relative_to(var).parts[:1]]
+    assert {"warehouse.duckdb", "ledger.sqlite", "products.csv", "manifest.json"} <= {path.name for path in kept}
+    assert [path for path in kept if path.stat().st_mode & 0o077] == []
