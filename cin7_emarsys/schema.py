@@ -62,26 +62,30 @@ def ensure(connection: DuckDBPyConnection, store: str, ddl: str) -> None:
     if _version(connection, store) == digest:
         return
     connection.execute(ddl)
-    for table, columns in _described(ddl).items():
+    for table, columns in described(ddl).items():
         add_columns(connection, table, columns)
     _keep(connection, store, digest)
 
 
-def add_columns(connection: DuckDBPyConnection, table: str, wanted: Mapping[str, str]) -> None:
-    """Adds columns (name → type, as DuckDB writes it) that a table lacks. Raises `SchemaUnknown` for one of another type."""
+def add_columns(connection: DuckDBPyConnection, table: str, wanted: Mapping[str, str], *, types: bool = True) -> None:
+    """Adds columns (name → type, as DuckDB writes it) that a table lacks.
+
+    Raises `SchemaUnknown` for one of another type, unless ``types`` do not matter.
+    """
     have = {row[0]: row[1] for row in connection.execute(f"describe {table}").fetchall()}
     for name, kind in wanted.items():
         if name not in have:
             connection.execute(f'alter table {table} add column "{name}" {kind}')
-        elif have[name] != kind:
-            types = f"is {have[name][:60]} and this version of the program needs {kind[:60]}"
-            raise SchemaUnknown(f"{table}.{name} in the warehouse {types}: {_REBUILD}")
+        elif types and have[name] != kind:
+            differs = f"is {have[name][:60]} and this version of the program needs {kind[:60]}"
+            raise SchemaUnknown(f"{table}.{name} in the warehouse {differs}: {_REBUILD}")
 
 
 @cache
-def _described(ddl: str) -> dict[str, dict[str, str]]:
+def described(ddl: str) -> Mapping[str, Mapping[str, str]]:
+    """The columns that a DDL gives each of its tables (`schema.name`), with types as DuckDB writes them."""
     with duckdb.connect(":memory:") as connection:
-        for schema in ("raw", "delivery", "operations"):
+        for schema in ("raw", "delivery", "reconciliation", "operations"):
             connection.execute(f"create schema {schema}")
         connection.execute(ddl)
         found: dict[str, dict[str, str]] = {}

@@ -10,6 +10,7 @@ which it is known which other addresses and accounts are hers.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -33,15 +34,6 @@ from cin7_emarsys.operations.runs import CannotRun
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.resource import Warehouse
-
-# Kept for ever, or written by hand: no build makes them anew. Table → columns that name a person.
-_BOOKS = {
-    "mart.customer_value_changes": ("person_id",),
-    "mart.value_lines_seen": ("person_id",),
-    "mart.account_addresses": ("email", "customer_id"),
-    "reconciliation.contacts_read": ("email",),
-    "operations.aliases": ("alias", "person"),
-}
 
 
 @dataclass(frozen=True)
@@ -205,48 +197,60 @@ def _erase_in_warehouse(
     places = {
         f"raw.{name}": rows for name, rows in cin7.erase(connection, settings.paths.landing, erased, names).items()
     }
-    present = {
-        f"{schema}.{name}"
-        for schema, name in connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
-    }
-    keys = [*names, *(f"customer:{name}" for name in names)]
-    for table, columns in _BOOKS.items():
-        if table in present:
-            named = " or ".join(f"list_contains($keys, lower({column}))" for column in columns)
-            gone = connection.execute(f"delete from {table} where {named} returning 1", {"keys": keys}).fetchall()
-            places |= {table: len(gone)} if gone else {}
-    for table in {"operations.exception_items", "operations.exception_decisions"} & present:
-        named = "exists (select 1 from unnest($names) as named(name) where contains(lower(key), name))"
-        gone = connection.execute(f"delete from {table} where {named} returning 1", {"names": list(names)}).fetchall()
-        places |= {table: len(gone)} if gone else {}
+    for table, texts in _text_columns(connection).items():
+        if _is_book(table) and (gone := [rowid for rowid, _ in _naming(connection, table, texts, erased, names)]):
+            connection.execute(f"delete from {table} where list_contains($gone, rowid)", {"gone": gone})
+            places[table] = len(gone)
     factory.build(connection, settings.merchant)
     return places
 
 
+def _is_book(table: str) -> bool:
+    """Whether rows of it outlive a build: kept for ever, written by hand, or compared with by the next build."""
+    if table.split(".")[0] not in ("mart", "reconciliation", "operations") or table == "operations.audit":
+        return False  # the audit is the ledger's
+    models = factory.models()
+    model = models.get(table)
+    compared = any(table in each.feedback for each in models.values())
+    return model is None or model.materialize not in ("table", "view") or (model.materialize == "table" and compared)
+
+
 def _search(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, int]:
     """Rows that name these, in every table and every column that can hold text."""
-    columns: dict[str, list[str]] = {}
-    for schema, table, column, kind in connection.execute(
-        "select schema_name, table_name, column_name, data_type from duckdb_columns() "
-        "where not internal and schema_name in ('raw', 'staging', 'mart', 'delivery', 'reconciliation', 'operations') "
-        "order by all"
+    counts = {
+        table: len(_naming(connection, table, texts, erased, names))
+        for table, texts in _text_columns(connection).items()
+    }
+    return {table: rows for table, rows in counts.items() if rows}
+
+
+def _text_columns(connection: DuckDBPyConnection) -> dict[str, list[str]]:
+    """Table → its columns that can hold text, as SQL."""
+    found: dict[str, list[str]] = {}
+    for table, column, kind in connection.execute(
+        "select columns.schema_name || '.' || columns.table_name, column_name, data_type "
+        "from duckdb_columns() as columns join duckdb_tables() as tables using (schema_name, table_name) "
+        "where columns.schema_name in ('raw', 'staging', 'mart', 'delivery', 'reconciliation', 'operations') order by all"
     ).fetchall():
         if "VARCHAR" in kind or kind == "JSON":
-            columns.setdefault(f"{schema}.{table}", []).append(f'"{column}"::varchar')
-    found = {}
-    for table, texts in columns.items():
-        named = " or ".join(f"contains(lower({text}), $name{place})" for text in texts for place in range(len(names)))
-        rows = connection.execute(
-            f"select concat_ws(' ', {', '.join(texts)}) from {table} where {named}",
-            {f"name{place}": name for place, name in enumerate(names)},
-        ).fetchall()
-        if count := sum(erased.mentions(text) for (text,) in rows):
-            found[table] = count
+            found.setdefault(table, []).append(f'"{column}"::varchar')
     return found
 
 
+def _naming(
+    connection: DuckDBPyConnection, table: str, texts: Sequence[str], erased: Erased, names: Sequence[str]
+) -> list[tuple[int, str]]:
+    """Rows of a table that name these: rowid, and their text."""
+    named = " or ".join(f"contains(lower({text}), $name{place})" for text in texts for place in range(len(names)))
+    rows = connection.execute(
+        f"select rowid, concat_ws(' ', {', '.join(texts)}) from {table} where {named}",
+        {f"name{place}": name for place, name in enumerate(names)},
+    ).fetchall()
+    return [(rowid, text) for rowid, text in rows if erased.mentions(text)]
+
+
 def _files(settings: Settings, erased: Erased, names: Sequence[str], *, clear: bool) -> Iterator[tuple[Path, int]]:
-    """Lines of landed pages and of the outbox that name these; ``clear`` puts a tombstone in the place of each."""
+    """Lines of landed pages and of the outbox that name these; ``clear`` takes them out."""
     needles = [name.encode() for name in names]
     for folder in (settings.paths.landing, settings.paths.outbox):
         lines = 0
@@ -269,9 +273,13 @@ def _lines(file: Path, erased: Erased, needles: Sequence[bytes]) -> set[int]:
 
 
 def _rewrite(file: Path, erased: Erased, named: set[int]) -> None:
+    """A record becomes a tombstone; in other files the names alone go."""
     beside = file.with_name(f".{file.name}.erasing")
     with file.open("rb") as content, beside.open("wb") as kept:
         for number, line in enumerate(content):
-            text = line.decode(errors="replace")
-            kept.write((f'{{"erased": "{erased.digest(text)}"}}\n' if number in named else text).encode())
+            if number in named:
+                text = line.decode(errors="replace")
+                whole = file.suffix == ".ndjson"
+                line = (json.dumps(erased.tombstone(text)) + "\n" if whole else erased.without(text)).encode()
+            kept.write(line)
     beside.replace(file)

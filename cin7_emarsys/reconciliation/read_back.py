@@ -19,7 +19,7 @@ from typing import Any, Literal, TextIO
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys import progress
+from cin7_emarsys import progress, schema
 from cin7_emarsys.emarsys.client import BATCH, EMAIL_FIELD, OPT_IN_FIELD, Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.ledger import Ledger
@@ -78,7 +78,7 @@ def read_contacts(settings: Settings, warehouse: Warehouse, *, scope: Scope = "a
     finally:
         ledger.close()
     with warehouse.write() as connection:
-        connection.execute(_TABLE)
+        schema.ensure(connection, "read_back", _TABLE)
         known = _chosen(connection, scope, settings.merchant.read_back.cycle_days)
     read = ReadBack(asked=len(known))
     if not known and scope == "sent":

@@ -220,16 +220,25 @@ def read_by(names: Iterable[str]) -> set[str]:
 @contextmanager
 def sources(connection: DuckDBPyConnection, only: Set[str] | None = None) -> Iterator[None]:
     """Stand-ins, empty, for the tables that no room has made yet; gone again afterwards, but for `operations`."""
-    present = _present(connection)
+    kinds = _kinds(connection)
     needed = read_by(models()) if only is None else only
+    for name in needed & models().keys() & kinds.keys():  # an earlier version kept it as the other kind
+        if kinds[name] != ("view" if models()[name].materialize == "view" else "table"):
+            connection.execute(f"drop {kinds.pop(name)} {name}")
+    present = kinds.keys()
     missing = []
     for room in SCHEMAS:
         connection.execute(f"create schema if not exists {room}")
-    for name, statement in _created((FOLDER / "sources.sql").read_text()).items():
+    ddl = (FOLDER / "sources.sql").read_text()
+    for name, statement in _created(ddl).items():
         if name in needed - present:
             connection.execute(statement)
             if not name.startswith("operations."):  # what people decide: stays, and views look at it
                 missing.append(name)
+        elif name in needed and kinds[name] == "table":
+            schema.add_columns(
+                connection, name, schema.described(ddl)[name], types=False
+            )  # only parts of them are stated
     for model in models().values():  # our own: stay, so that a cadence can be the first to build its part of them
         if model.name in needed - present:
             _ensure(connection, model)
@@ -402,12 +411,14 @@ def _created(ddl: str) -> dict[str, str]:
     }
 
 
-def _present(connection: DuckDBPyConnection) -> set[str]:
+def _kinds(connection: DuckDBPyConnection) -> dict[str, str]:
+    """What there is, by `schema.name`: a table or a view."""
     rows = connection.execute(
-        "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database() union all "
-        "select schema_name || '.' || view_name from duckdb_views() where database_name = current_database()"
+        "select schema_name || '.' || table_name, 'table' from duckdb_tables() where database_name = current_database() "
+        "union all "
+        "select schema_name || '.' || view_name, 'view' from duckdb_views() where database_name = current_database()"
     ).fetchall()
-    return {row[0] for row in rows}
+    return dict(rows)
 
 
 def _names(listed: str) -> list[str]:

@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dagster import DagsterInstance, job, op
@@ -25,6 +24,7 @@ from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
 from cin7_emarsys.operations.prune import Aged, prune
 from cin7_emarsys.settings import load_settings
 from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys_tests.conftest import PROJECT
 from cin7_emarsys_tests.operations.conftest import NEEDED
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -119,7 +119,7 @@ def kept(tmp_path: Path, blank: Path, in_project: Callable[[dict[str, str]], Pat
     instance.dispose()
 
 
-def test_it_is_shown_first_and_then_removed_once(kept: Kept) -> None:
+def test_it_is_shown_first_and_then_removed_once(kept: Kept, tmp_path: Path) -> None:
     before = sorted(str(file) for file in kept.state.rglob("*"))
     shown = kept.prune()
     assert {place: aged.rows for place, aged in shown.items()} == {
@@ -129,19 +129,27 @@ def test_it_is_shown_first_and_then_removed_once(kept: Kept) -> None:
     }  # fmt: skip
     assert shown["landing/"].bytes == 600
     assert all(aged.oldest and abs(aged.oldest - OLD) < timedelta(days=1) for aged in shown.values())
-    assert sorted(str(file) for file in kept.state.rglob("*")) == before
+    shutil.copy(PROJECT / "dagster.yaml", tmp_path)
+    told = CliRunner().invoke(app, ["prune"])
+    assert told.exit_code == 0 and "landing_days = 30" in told.output and "say --apply" in told.output
+    assert [file for file in before if not Path(file).exists()] == []
     assert kept.prune(apply=True) == shown
     assert kept.prune(apply=True) == {}
+    told = CliRunner().invoke(app, ["prune", "--json"])
+    assert json.loads(told.stdout) == {"applied": False, "aged": []}
     with kept.warehouse.read() as connection:
-        told = connection.execute("select command, details from operations.audit").fetchall()
-    assert [(command, json.loads(details)["landing/"]) for command, details in told] == [("prune --apply", 2)]
+        noted = connection.execute("select command, details from operations.audit").fetchall()
+    assert [(command, json.loads(details)["landing/"]) for command, details in noted] == [("prune --apply", 2)]
 
 
-def test_what_is_needed_stays(kept: Kept) -> None:
+def test_what_is_needed_stays_when_the_job_removes_the_rest(kept: Kept) -> None:
+    from cin7_emarsys.definitions import defs
+
     run = kept.instance.get_run_records()[1].dagster_run.run_id
     files = [file for file in (kept.state.parent / "dagster").rglob("*") if run in str(file)]
     assert files
-    kept.prune(apply=True)
+    assert defs.resolve_job_def("prune").execute_in_process(instance=kept.instance).success
+    assert kept.prune() == {}
     assert [folder.name for folder in (kept.state / "landing" / "sales").iterdir()] == ["new"]
     assert [file.name for file in (kept.state / "outbox").iterdir()] == ["dry-run-2.ndjson"]
     with closing(sqlite3.connect(kept.state / "ledger.sqlite")) as ledger:
@@ -155,22 +163,5 @@ def test_what_is_needed_stays(kept: Kept) -> None:
     with kept.warehouse.read() as connection:
         assert connection.execute("select snapshot_id from raw.snapshots where trusted").fetchall() == [("s3",)]
         assert connection.execute("select key from raw.rejected").fetchall() == [("waits",)]
-    assert [record.dagster_run.run_id for record in kept.instance.get_run_records()] != [run]
+    assert run not in {record.dagster_run.run_id for record in kept.instance.get_run_records()}
     assert not [file for file in (kept.state.parent / "dagster").rglob("*") if run in str(file)]
-
-
-def test_the_command(kept: Kept, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).parents[2] / "dagster.yaml", tmp_path)
-    shown = CliRunner().invoke(app, ["prune"])
-    assert shown.exit_code == 0, shown.output
-    assert "landing_days = 30" in shown.output and "say --apply" in shown.output
-    told: dict[str, Any] = json.loads(CliRunner().invoke(app, ["prune", "--apply", "--json"]).stdout)
-    assert told["applied"] and {"kind", "place", "days", "rows", "bytes", "oldest"} == told["aged"][0].keys()
-    assert "Nothing is older" in CliRunner().invoke(app, ["prune"]).output
-
-
-def test_the_job_removes_it(kept: Kept) -> None:
-    from cin7_emarsys.definitions import defs
-
-    assert defs.resolve_job_def("prune").execute_in_process(instance=kept.instance).success
-    assert kept.prune() == {}

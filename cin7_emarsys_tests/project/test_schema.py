@@ -13,7 +13,9 @@ from cin7_emarsys.emarsys.answers import ACCEPTED
 from cin7_emarsys.emarsys.ledger import Intended, Ledger
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables
 from cin7_emarsys.schema import SchemaUnknown
+from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys_tests.warehouse.world import World
 
 AT = datetime(2026, 11, 24)
 
@@ -59,6 +61,20 @@ def test_another_type_is_refused_and_nothing_is_changed(warehouse: Warehouse) ->
         ensure_tables(connection)
     with warehouse.read() as connection:
         assert not connection.execute("from duckdb_tables() where table_name = 'vanished'").fetchall()
+
+
+@pytest.mark.parametrize(("model", "kind"), [("staging.snapshot", "table"), ("staging.locations", "view")])
+def test_a_model_that_was_kept_as_the_other_kind_is_made_anew(model: str, kind: str) -> None:
+    world = World()
+    world.connection.execute(f"create {kind} {model} as select 1 as x")
+    world.build(*factory.needed_for(model))
+    assert "x" not in {row[0] for row in world.connection.execute(f"describe {model}").fetchall()}
+
+
+def test_models_find_the_columns_of_today_in_tables_of_yesterday() -> None:
+    world = World()
+    world.connection.execute("alter table raw.sales drop column _erased")
+    assert world.sale("s1").build("staging.locations", "staging.sales").rows("staging.sales", "is_erased") == [False]
 
 
 @pytest.mark.parametrize(
