@@ -65,7 +65,7 @@ def errors_of(data: object) -> dict[str, tuple[str, str]]:
     found: dict[str, list[tuple[str, str]]] = {}
     if isinstance(errors, dict):
         for key, value in errors.items():
-            told = value if isinstance(value, dict) and value else {"": "" if isinstance(value, dict) else value}
+            told = value if isinstance(value, dict) and value else {"": value or ""}  # named is enough to have failed
             found[str(key)] = [(str(code), str(text)) for code, text in told.items()]
     elif isinstance(errors, list):
         for entry in errors:

@@ -88,6 +88,12 @@ def test_code_and_words_are_kept(errors: Any) -> None:
     assert (verdict.code, verdict.reason) == ("2007", DATE)
 
 
+@pytest.mark.parametrize(("told", "reason"), [({}, ""), (None, ""), ("not saved", "not saved")])
+def test_who_is_named_without_a_code_has_failed_all_the_same(told: Any, reason: str) -> None:
+    verdict = judged({"ids": IDS[1:], "errors": {BEN: told}}).by_key[BEN]
+    assert (verdict.outcome, verdict.code, verdict.reason) == ("rejected", "", reason)
+
+
 @pytest.mark.parametrize(
     ("errors", "strangers"),
     [({}, 0), ({BEN.upper(): {"2007": DATE}}, 0), ({"x": {}, "y": {}}, 2), ([{"errorCode": 2007}], 1)],
