@@ -59,6 +59,14 @@ def test_what_is_wrong_is_named(vendor: Vendor, body: dict[str, Any], words: tup
     assert all(word in error for word in words), error
 
 
+def test_a_credit_note_that_stands_alone_is_not_invoiced(act: Act) -> None:
+    note, order = act("credit_note"), act("order")
+    with pytest.raises(ValueError, match="is not authorised"):
+        act("invoice", sale_id=note["sale_id"])
+    act("credit_note")
+    assert act("invoice")["sale_id"] == order["sale_id"]
+
+
 def test_repeat_and_touch(vendor: Vendor) -> None:
     done = vendor.act("order", sku="GLOVE-L", repeat=3)
     assert len({r["sale_id"] for r in done["results"]}) == 3

@@ -191,6 +191,10 @@ def _uninvoiced(sale: Sale) -> list[Line]:
     return rest
 
 
+def _billable(sale: Sale) -> bool:
+    return sale.order_status != "DRAFT" and not sale.standalone_credit
+
+
 def _part(line: Line, quantity: Decimal) -> Line:
     return Line(line.product, quantity, line.price, line.rate, line.discount, line.drop_ship)
 
@@ -204,8 +208,8 @@ def invoice(
     draft: bool = False,
 ) -> Result:
     """Invoices all that is not invoiced yet, or up to `quantity` of each line; charges go on the first invoice."""
-    sale = deal.sale(sale_id or order_number, lambda s: s.order_status != "DRAFT" and bool(_uninvoiced(s)), "invoice")
-    _must(sale, sale.order_status != "DRAFT" and not sale.voided, "is not authorised")
+    sale = deal.sale(sale_id or order_number, lambda s: _billable(s) and bool(_uninvoiced(s)), "invoice")
+    _must(sale, _billable(sale) and not sale.voided, "is not authorised")
     lines = _uninvoiced(sale)
     if quantity is not None:
         lines = [_part(line, min(line.quantity, number(quantity, "quantity"))) for line in lines]

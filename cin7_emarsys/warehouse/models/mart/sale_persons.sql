@@ -57,18 +57,13 @@ found as (
 moved as (
     select email, moved_to from staging.sent_contacts
     where moved_to is not null and email not in (select alias from staging.written_aliases)
+),
+joined as (
+    select found.*, coalesce(aliases.person_id, moved.moved_to, found.found_id) as person_id
+    from found
+    left join moved on moved.email = found.found_id
+    left join staging.written_aliases as aliases on aliases.alias = coalesce(moved.moved_to, found.found_id)
 )
-select
-    found.sale_id,
-    found.order_number,
-    coalesce(aliases.person_id, moved.moved_to, found.found_id) as person_id,
-    case when not starts_with(coalesce(aliases.person_id, moved.moved_to, found.found_id), 'customer:')
-        then coalesce(aliases.person_id, moved.moved_to, found.found_id)
-    end as email,
-    found.customer_id,
-    found.contact_name,
-    found.found_id,
-    found.rule
-from found
-left join moved on moved.email = found.found_id
-left join staging.written_aliases as aliases on aliases.alias = coalesce(moved.moved_to, found.found_id)
+select sale_id, order_number, person_id, case when not starts_with(person_id, 'customer:') then person_id end as email,
+    customer_id, contact_name, found_id, rule
+from joined
