@@ -205,7 +205,8 @@ class Expected:
         self.announced: set[str] = set()
         self.waiting: dict[str, tuple[str, datetime]] = {}
         """Purchases that nobody was told of for want of consent: their sale, and when they happened."""
-        self.told: set[str] = set()
+        self.told: dict[str, str] = {}
+        """Each fact that an event must have told, and to whom."""
 
     def read(self, now: datetime, sales: dict[str, Papers], agreed: set[str]) -> None:
         for ident, sale in sales.items():
@@ -225,11 +226,11 @@ class Expected:
                 if fact.startswith("purchase:"):
                     self.waiting[fact] = (ident, sale.changed or now)
                 elif sale.email:
-                    self.told.add(fact)
+                    self.told[fact] = sale.email
         for fact, (ident, since) in list(self.waiting.items()):
-            still = fact in sales[ident].facts
-            if sales[ident].email in agreed and still and now - since < STILL_NEW:
-                self.told.add(fact)
+            email, still = sales[ident].email, fact in sales[ident].facts
+            if email in agreed and still and now - since < STILL_NEW:
+                self.told[fact] = email
             if fact in self.told or now - since >= STILL_NEW:
                 del self.waiting[fact]
 
@@ -264,7 +265,8 @@ def lived_through(place: Place, seed: int, *, half_days: int, busy: int) -> Coun
         business.fresh.clear()
         expected.read(sandbox.now(), sales, business.agreed)
         events = _events(place)[heard:]
-        told, right = Counter(event["trigger_id"] for event in events), Counter(expected.told)
+        told = Counter((event["trigger_id"], event["email"]) for event in events)
+        right = Counter(expected.told.items())
         assert (told - right, right - told) == (Counter(), Counter())  # doubled or wrong, and missing
         held: dict[str, Decimal] = {}
         for order, _, price, *_ in _lines(place).elements():
@@ -283,10 +285,15 @@ def lived_through(place: Place, seed: int, *, half_days: int, busy: int) -> Coun
 
 
 def note_alone(settings: Settings, ident: str) -> Papers:
+    """Its papers name nobody: it goes to the default contact of its customer."""
     (note,) = ask_cin7(settings, "sale/creditnote", SaleID=ident)["CreditNotes"]
     inclusive = abs(goods(note, inclusive=False) - Decimal(str(note["Total"]))) < 1
     worth = -goods(note, inclusive=inclusive)
-    return Papers(worth, "somebody", "COMPLETED", facts={f"refund_issued:{note['TaskID'].lower()}"})
+    customer = ask_cin7(settings, "sale", ID=ident)["CustomerID"]
+    (account,) = ask_cin7(settings, "customer", ID=customer, Page=1, Limit=1)["CustomerList"]
+    mailable = [each["Email"].strip().lower() for each in account["Contacts"] if each["Default"] and each["Email"]]
+    email = next((address for address in mailable if MAILABLE.fullmatch(address)), None)
+    return Papers(worth, email, "COMPLETED", facts={f"refund_issued:{note['TaskID'].lower()}"})
 
 
 def _lines(place: Place) -> Counter[tuple[Any, ...]]:
@@ -295,8 +302,8 @@ def _lines(place: Place) -> Counter[tuple[Any, ...]]:
 
 
 def _events(place: Place) -> list[Body]:
-    events = place.ask("EMARSYS", "/_sandbox/events?limit=1000000")["events"]
-    return [event for event in events if not event["deduplicated"]]
+    events: list[Body] = place.ask("EMARSYS", "/_sandbox/events?limit=1000000")["events"]
+    return events
 
 
 def _agreed_to(place: Place, events: list[Body]) -> None:
