@@ -21,7 +21,7 @@ def look_up(facts: Facts, asked: str) -> dict[str, Any]:
     found: dict[str, Any] = {"asked": wanted, "item": None, "order": None, "person": None, "hint": ""}
     if not wanted:
         return found
-    facts.ask("today")  # a warehouse that has not been built says so, instead of not knowing anything
+    facts.once("today")  # a warehouse that has not been built says so, instead of not knowing anything
     if "@" not in wanted:
         found["item"], found["hint"] = _item(facts, wanted)
         found["order"] = _order(facts, wanted)

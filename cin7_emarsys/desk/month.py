@@ -44,7 +44,7 @@ def close(facts: Facts, month: str, *, limit: int = _LISTED) -> dict[str, Any]:
     `NothingPublished`.
     """
     first, last = span(month)
-    books = facts.ask("month_books")[0]
+    books = facts.once("month_books")[0]
     rows = facts.ask("month_days", first=first, last=last)
     differences = facts.ask("month_differences", first=first, last=last, limit=limit)
     in_time, late = ([row for row in rows if row["late"] is late] for late in (False, True))
@@ -77,7 +77,7 @@ def close(facts: Facts, month: str, *, limit: int = _LISTED) -> dict[str, Any]:
 
 def last_with_documents(facts: Facts) -> str:
     """The newest month that has documents, as `YYYY-MM`; this one when none has."""
-    newest = facts.ask("month_newest")[0]["month"]
+    newest = facts.once("month_newest")[0]["month"]
     return str(newest or f"{facts.published_at:%Y-%m}")
 
 

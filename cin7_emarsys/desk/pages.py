@@ -189,7 +189,7 @@ def show(
         offset=(number - 1) * PAGE_ROWS,
         since=_start_of_day(facts) if listing is BACK_IN_STOCK else None,
     )
-    counts = facts.ask(listing.counts)[0] if listing.counts else {}
+    counts = facts.once(listing.counts)[0] if listing.counts else {}
     total = rows[0]["total"] if rows else 0
     return Shown(listing, chosen, wanted, number, [_in_words(listing, row) for row in rows], total, counts)
 
@@ -201,7 +201,7 @@ def first(shown: Shown, rows: int) -> Shown:
 
 def _start_of_day(facts: Facts) -> datetime:
     """The last midnight of the merchant's calendar, as UTC."""
-    rows = facts.ask("today")
+    rows = facts.once("today")
     return rows[0]["begins_at"] if rows and rows[0]["begins_at"] else facts.published_at - timedelta(days=1)
 
 
@@ -245,6 +245,7 @@ def overview(facts: Facts, merchant: Merchant, now: datetime) -> dict[str, Any]:
     """The traffic light with its reasons, and what waits on each page. Raises `NothingPublished`."""
     findings = facts.ask(
         "safe_to_send",
+        **facts.once("marks")[0],
         now=now,
         armed=merchant.armed,
         stock_minutes=merchant.alerts.stock_minutes,
@@ -275,18 +276,19 @@ class Tile:
 
 
 def _tiles(facts: Facts) -> list[Tile]:
-    items = facts.ask("availability_counts")[0]
+    items = facts.once("availability_counts")[0]
     found = [
         Tile("items an on-hand sync would have mis-mailed", "availability", "mis_mailed", items["mis_mailed"]),
         Tile("items promised beyond stock", "availability", "negative", items["negative"]),
     ]
     for text, chosen in (("back in stock today", "announced"), ("returns held", "held")):
-        count = show(facts, BACK_IN_STOCK, filter=chosen, limit=1).total
-        found.append(Tile(text, BACK_IN_STOCK.name, chosen, count))
-    exceptions = facts.ask("exception_counts")[0]
+        asked = {"filter": chosen, "search": None, "since": _start_of_day(facts), "limit": 1, "offset": 0}
+        rows = facts.once(BACK_IN_STOCK.query, **asked)
+        found.append(Tile(text, BACK_IN_STOCK.name, chosen, rows[0]["total"] if rows else 0))
+    exceptions = facts.once("exception_counts")[0]
     return [
         *found,
-        Tile("SKUs and customers on one side only", ORPHANS.name, "all", facts.ask("orphan_counts")[0]["all"]),
+        Tile("SKUs and customers on one side only", ORPHANS.name, "all", facts.once("orphan_counts")[0]["all"]),
         Tile("exceptions open", EXCEPTIONS.name, "open", exceptions["open"]),
         Tile("exceptions overdue", EXCEPTIONS.name, "overdue", exceptions["overdue"]),
     ]
@@ -297,7 +299,7 @@ def flows(facts: Facts) -> dict[str, Any]:
     today = facts.published_at.date()
     return {
         "balance": facts.ask("flows"),
-        "excluded": facts.ask("excluded"),
+        "excluded": facts.once("excluded"),
         "sent": facts.ask("sent_by_day", days=DAYS, today=today),
         "changes": facts.ask("changes_by_day", days=DAYS, today=today),
         "publications": facts.ask("publications", limit=10),

@@ -24,19 +24,33 @@ class NothingPublished(Exception):
 
 
 class Facts:
-    """One open copy. ``published_at`` (UTC) is when the run that made it had ended."""
+    """One open copy, which does not change. ``published_at`` (UTC) is when the run that made it had ended."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, published_at: datetime) -> None:
         self.connection, self.published_at = connection, published_at
+        self._kept: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+        self._has_items = False
 
     def ask(self, query: str, **parameters: object) -> list[dict[str, Any]]:
         """Rows of ``queries/<query>.sql``. Raises `NothingPublished` when a table it reads has not been built yet."""
+        file = QUERIES / f"{query}.sql"
         try:
-            return fetch(self.connection, QUERIES / f"{query}.sql", **parameters)
+            if not self._has_items and "temp.items" in file.read_text():
+                items = (QUERIES / "items.sql").read_text()
+                self.connection.execute(f"create or replace temp table items as {items}")
+                self._has_items = True
+            return fetch(self.connection, file, **parameters)
         except duckdb.CatalogException:
             raise NothingPublished(
                 "This has not been worked out yet: run cin7-emarsys sync nightly once to its end."
             ) from None
+
+    def once(self, query: str, **parameters: object) -> list[dict[str, Any]]:
+        """The same, asked once for each copy: for what costs more than a page should, with few different parameters."""
+        asked = query, *sorted(parameters.items())
+        if asked not in self._kept:
+            self._kept[asked] = self.ask(query, **parameters)
+        return self._kept[asked]
 
 
 class Published:
@@ -45,7 +59,7 @@ class Published:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._turn = threading.Lock()
-        self._open: tuple[tuple[int, int], duckdb.DuckDBPyConnection] | None = None
+        self._open: tuple[tuple[int, int], Facts] | None = None
 
     @contextmanager
     def read(self) -> Iterator[Facts]:
@@ -57,10 +71,9 @@ class Published:
                 raise NothingPublished(
                     "Nothing has been published yet: run cin7-emarsys sync nightly; its end publishes the first copy."
                 ) from None
-            connection = self._connection((found.st_ino, found.st_mtime_ns))
-            yield Facts(connection, datetime.fromtimestamp(found.st_mtime, UTC).replace(tzinfo=None))
+            yield self._facts((found.st_ino, found.st_mtime_ns), found.st_mtime)
 
-    def _connection(self, copy: tuple[int, int]) -> duckdb.DuckDBPyConnection:
+    def _facts(self, copy: tuple[int, int], changed: float) -> Facts:
         if self._open and self._open[0] == copy:
             return self._open[1]
         self.close()  # first: a file that is still open would be found again instead of the new one of its name
@@ -71,10 +84,11 @@ class Published:
                 "The published copy cannot be read: the next run replaces it (cin7-emarsys sync stock)."
             ) from None
         connection.execute("set TimeZone = 'UTC'")
-        self._open = copy, connection
-        return connection
+        facts = Facts(connection, datetime.fromtimestamp(changed, UTC).replace(tzinfo=None))
+        self._open = copy, facts
+        return facts
 
     def close(self) -> None:
         if self._open:
-            self._open[1].close()
+            self._open[1].connection.close()
             self._open = None

@@ -1,5 +1,6 @@
 -- What decides whether a campaign may go out now, one row per thing looked at, the worst first.
--- Parameters: $now (UTC), $stock_minutes, $orders_minutes, $nightly_hours (how old what was read may be), $armed.
+-- Parameters: $now (UTC), $stock_minutes, $orders_minutes, $nightly_hours (how old what was read may be), $armed, and the
+-- columns of marks.sql.
 -- @column about: What it concerns: stock, customers, orders or everything.
 -- @column level: good, watch or bad.
 -- @column says: What was found, in words; {age} stands for the minutes of the next column.
@@ -8,36 +9,22 @@
 -- @column page: The page of the desk that shows more.
 with marks as (
     select
-        (select max(taken_at) from raw.snapshots where trusted) as stock_at,
-        (select arg_max(trusted, taken_at) from raw.snapshots) as newest_trusted,
-        (select max(completed_at) from raw.watermarks where entity = 'sale_headers') as orders_at,
-        (select max(completed_at) from raw.watermarks where entity = 'customers') as customers_at,
-        (select max(version) from delivery.publications) as version,
-        (select max(collected_at) from delivery.publications) as collected_at,
-        (select max(version) from delivery.publications where collected_at is not null) as collected,
-        (select published_at from delivery.publications order by version desc limit 1) as published_at,
-        (
-            select count(*)
-            from mart.catalogue as wanted
-            left join delivery.catalogue_items as told on told.item = wanted.item
-            where told.available is distinct from wanted.available or told.price is distinct from wanted.price
-        ) as unpublished,
-        (select count(*) from delivery.catalogue_items as told
-            join mart.availability as states on states.sku = told.item
-            where told.available and not states.available) as overpromised,
-        (select count(*) from mart.held_flips where ended_at is null and released_at is null) as held,
-        (select count(*) from delivery.records where outcome = 'unknown') as parked,
-        (select count(*) from delivery.dead_letters where closed_at is null) as dead,
-        (
-            select count(*)
-            from mart.contacts as wanted
-            where not exists (
-                from delivery.delivered as delivered where delivered.flow = 'contacts' and delivered.key = wanted.email
-            )
-        ) as unsent_contacts,
-        (select count(*) from mart.contacts) as contacts,
-        (select any_value(history_complete) from staging.tenant) as history_complete,
-        (select any_value(history_pending) from staging.tenant) as history_pending
+        cast($stock_at as timestamp) as stock_at,
+        cast($newest_trusted as boolean) as newest_trusted,
+        cast($orders_at as timestamp) as orders_at,
+        cast($customers_at as timestamp) as customers_at,
+        cast($version as bigint) as version,
+        cast($collected as bigint) as collected,
+        cast($published_at as timestamp) as published_at,
+        cast($unpublished as bigint) as unpublished,
+        cast($overpromised as bigint) as overpromised,
+        cast($held as bigint) as held,
+        cast($parked as bigint) as parked,
+        cast($dead as bigint) as dead,
+        cast($unsent_contacts as bigint) as unsent_contacts,
+        cast($contacts as bigint) as contacts,
+        cast($history_complete as boolean) as history_complete,
+        cast($history_pending as bigint) as history_pending
 ),
 ages as (
     select *,
