@@ -78,7 +78,9 @@ def preview(settings: Settings, email: str) -> Erasure:
     with _warehouse(settings).read() as connection:
         person = _person(connection, email)
         erased = Erased(settings.paths.state).adding(person.names)
-        places = _search(connection, erased, person.names)
+        places = _search(
+            connection, erased, person.names, but="delivery"
+        )  # a copy of the ledger, which is asked itself
     ledger = Ledger(settings.ledger_url)
     try:
         found = emarsys.find(ledger, erased, person.names)
@@ -215,11 +217,14 @@ def _is_book(table: str) -> bool:
     return model is None or model.materialize not in ("table", "view") or (model.materialize == "table" and compared)
 
 
-def _search(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, int]:
-    """Rows that name these, in every table and every column that can hold text."""
+def _search(
+    connection: DuckDBPyConnection, erased: Erased, names: Sequence[str], *, but: str | None = None
+) -> dict[str, int]:
+    """Rows that name these, in every table (``but`` those of one schema) and every column that can hold text."""
     counts = {
         table: len(_naming(connection, table, texts, erased, names))
         for table, texts in _text_columns(connection).items()
+        if table.split(".")[0] != but
     }
     return {table: rows for table, rows in counts.items() if rows}
 
@@ -233,7 +238,9 @@ def _text_columns(connection: DuckDBPyConnection) -> dict[str, list[str]]:
         "where columns.schema_name in ('raw', 'staging', 'mart', 'delivery', 'reconciliation', 'operations') order by all"
     ).fetchall():
         if "VARCHAR" in kind or kind == "JSON":
-            found.setdefault(table, []).append(f'"{column}"::varchar')
+            text = f'"{column}"::varchar'
+            ours = table.startswith("delivery.") and column in ("key", "payload")  # addresses in small letters, always
+            found.setdefault(table, []).append(text if ours else f"lower({text})")
     return found
 
 
@@ -241,7 +248,7 @@ def _naming(
     connection: DuckDBPyConnection, table: str, texts: Sequence[str], erased: Erased, names: Sequence[str]
 ) -> list[tuple[int, str]]:
     """Rows of a table that name these: rowid, and their text."""
-    named = " or ".join(f"contains(lower({text}), $name{place})" for text in texts for place in range(len(names)))
+    named = " or ".join(f"contains({text}, $name{place})" for text in texts for place in range(len(names)))
     rows = connection.execute(
         f"select rowid, concat_ws(' ', {', '.join(texts)}) from {table} where {named}",
         {f"name{place}": name for place, name in enumerate(names)},
