@@ -81,6 +81,7 @@ def replay(
 ) -> tuple[People, "HistorySource"]:
     """Fills the catalogue and the stock book; gives the people and the source of sales."""
     with duckdb.connect() as db:
+        db.execute("set enable_progress_bar = false")  # it would be drawn before the line with the environment
         db.execute("set TimeZone = 'UTC'")
         db.execute(_LINES, [str(path)])
         _products(db, catalogue, book, anchor)
