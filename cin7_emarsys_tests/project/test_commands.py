@@ -20,7 +20,22 @@ Enter = Callable[[dict[str, str]], Path]
 
 
 @pytest.mark.parametrize(
-    "command", ["sandbox", "demo", "setup", "serve", "doctor", "sync", "explain", "policy", "customer", "ledger"]
+    "command",
+    [
+        "sandbox",
+        "demo",
+        "setup",
+        "serve",
+        "doctor",
+        "sync",
+        "explain",
+        "policy",
+        "customer",
+        "ledger",
+        "desk",
+        "report",
+        "plan",
+    ],
 )
 def test_help_teaches(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"])
@@ -47,6 +62,14 @@ def test_before_the_first_sync_there_is_nothing_to_explain(in_project: Enter) ->
     shown = CliRunner().invoke(app, ["explain", "ANY"])
     assert shown.exit_code == 2
     assert "sync nightly" in shown.output
+
+
+def test_before_the_first_sync_there_is_no_report_and_no_month(in_project: Enter) -> None:
+    in_project({})  # neither needs credentials
+    for arguments in (["report"], ["report", "--month", "2026-11"]):
+        shown = CliRunner().invoke(app, arguments)
+        assert shown.exit_code == 2
+        assert "sync nightly" in shown.output
 
 
 def test_a_release_needs_a_reason(in_project: Enter, sandbox: dict[str, str]) -> None:
