@@ -14,6 +14,8 @@ from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.product_items import deliver_items
 from cin7_emarsys.emarsys.setup import permissions, survey
 from cin7_emarsys.merchant import Merchant
+from cin7_emarsys.operations.erase import erase
+from cin7_emarsys.operations.runs import CannotRun
 from cin7_emarsys.reconciliation.read_back import read_contacts
 from cin7_emarsys.transport import Permanent
 from cin7_emarsys_tests.emarsys.conftest import Account, Project, contact, figures, order_event, product, sales_line
@@ -311,3 +313,9 @@ def test_the_edition_needs_a_complete_policy(change: dict[str, Any], words: str)
     Merchant.model_validate(policy)
     with pytest.raises(ValidationError, match=words):
         Merchant.model_validate({**policy, **change})
+
+
+def test_no_call_deletes_a_contact(cloud: Project) -> None:
+    with pytest.raises(CannotRun, match="delete it in Emarsys by hand"):
+        erase(cloud.settings, ANA, "asked", everywhere=True)
+    assert not (cloud.state / "erased.sqlite").exists()

@@ -15,6 +15,8 @@ from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import NothingThere, now
 from cin7_emarsys.emarsys.tables import audit, bodies, dead_letters
 from cin7_emarsys.erased import Erased
+from cin7_emarsys.operations import erase as erasing
+from cin7_emarsys.operations.runs import CannotRun
 from cin7_emarsys.transport import TransportError
 from cin7_emarsys_tests.emarsys.conftest import Project, contact, order_event, sales_line
 
@@ -163,3 +165,10 @@ def test_the_freed_pages_of_the_ledger_are_empty(work: Project) -> None:
     assert ANA.encode() in b"".join(f.read_bytes() for f in work.state.glob("ledger.sqlite*")) and file.exists()
     erase(work, ANA)
     assert ANA.encode() not in b"".join(f.read_bytes() for f in work.state.glob("ledger.sqlite*"))
+
+
+def test_nothing_is_deleted_while_nothing_may_be_sent(work: Project) -> None:
+    work.policy(("armed = true", "armed = false"))
+    with pytest.raises(CannotRun, match="not even a deletion"):
+        erasing.erase(work.settings, ANA, "asked", everywhere=True)
+    assert not (work.state / "erased.sqlite").exists()
