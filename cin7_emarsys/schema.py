@@ -77,8 +77,10 @@ def add_columns(connection: DuckDBPyConnection, table: str, wanted: Mapping[str,
         if name not in have:
             connection.execute(f'alter table {table} add column "{name}" {kind}')
         elif types and have[name] != kind:
-            differs = f"is {have[name][:60]} and this version of the program needs {kind[:60]}"
-            raise SchemaUnknown(f"{table}.{name} in the warehouse {differs}: {_REBUILD}")
+            was, needed = (" ".join(text.split())[:60] for text in (have[name], kind))
+            raise SchemaUnknown(
+                f"{table}.{name} in the warehouse is {was} and this version of the program needs {needed}: {_REBUILD}"
+            )
 
 
 @cache
