@@ -14,13 +14,14 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from duckdb import DuckDBPyConnection
+import duckdb
+from duckdb import DuckDBPyConnection, OutOfMemoryException
 
 from cin7_emarsys import crash, locks
 from cin7_emarsys.emarsys.answers import Verdict
@@ -34,6 +35,7 @@ from cin7_emarsys.warehouse.resource import Warehouse
 
 _QUERIES = Path(__file__).parent / "queries"
 _EXAMPLES = 20
+_PLAN_MEMORY = "250MB"  # half a million contacts would take six times as much, and a small machine has other work
 
 
 @dataclass
@@ -149,20 +151,37 @@ class Delivery:
         ):  # by a process that died: we hold the lock
             left.unlink(missing_ok=True)
         outbox = self.settings.paths.outbox / f"{self.flow}-{uuid.uuid4().hex[:12]}.ndjson"
+        try:
+            planned = self._write_plan(outbox, query, count, parameters, memory=_PLAN_MEMORY)
+        except OutOfMemoryException:  # more than the disk can help with: then with all there is
+            planned = self._write_plan(outbox, query, count, parameters, memory=None)
+        if not planned:
+            return None
+        crash.point("planned")
+        return outbox
+
+    def _write_plan(
+        self, outbox: Path, query: str, count: str, parameters: Mapping[str, object], *, memory: str | None
+    ) -> bool:
+        """Whether no gate refused. What does not fit in ``memory`` goes to disk meanwhile."""
         with self.warehouse.write() as connection:
             ensure_delivery_tables(connection)
             self.report.refused = self.refusing(connection)
-            counts = _named(connection, count, parameters)
-            self.report.desired = counts.get("desired", 0)
-            self.report.unchanged = counts.get("unchanged", 0)
-            self.report.frozen = counts.get("frozen", 0)
-            if self.report.refused:
-                return None
-            asked = {name: value for name, value in parameters.items() if f"${name}" in _sql(query)}
-            connection.execute(f"create or replace temp table plan as {_sql(query)}", asked or None)
-            connection.execute(f"copy plan to '{outbox}' (format json)")
-        crash.point("planned")
-        return outbox
+            if memory:
+                connection.execute(f"set memory_limit = '{memory}'")
+            try:
+                counts = _named(connection, count, parameters)
+                self.report.desired = counts.get("desired", 0)
+                self.report.unchanged = counts.get("unchanged", 0)
+                self.report.frozen = counts.get("frozen", 0)
+                if self.report.refused:
+                    return False
+                asked = {name: value for name, value in parameters.items() if f"${name}" in _sql(query)}
+                connection.execute(f"copy (\n{_sql(query)}\n) to '{outbox}' (format json)", asked or None)
+            finally:
+                with suppress(duckdb.Error):  # the first error is the one to show
+                    connection.execute("reset memory_limit")
+        return True
 
     def close_moot(self, query: str) -> None:
         """Closes dead letters that nobody wants sent any more; ``query`` gives their keys."""
