@@ -35,7 +35,8 @@ from cin7_emarsys.warehouse.resource import Warehouse
 
 _QUERIES = Path(__file__).parent / "queries"
 _EXAMPLES = 20
-_PLAN_MEMORY = "250MB"  # half a million contacts would take six times as much, and a small machine has other work
+# Half a million contacts would take ten times as much, and a small machine has other work. One thread needs least.
+_PLAN_MEMORY = {"threads": "1", "memory_limit": "128MB"}
 
 
 @dataclass
@@ -152,24 +153,22 @@ class Delivery:
             left.unlink(missing_ok=True)
         outbox = self.settings.paths.outbox / f"{self.flow}-{uuid.uuid4().hex[:12]}.ndjson"
         try:
-            planned = self._write_plan(outbox, query, count, parameters, memory=_PLAN_MEMORY)
+            planned = self._write_plan(outbox, query, count, parameters, _PLAN_MEMORY)
         except OutOfMemoryException:  # more than the disk can help with: then with all there is
-            planned = self._write_plan(outbox, query, count, parameters, memory=None)
+            planned = self._write_plan(outbox, query, count, parameters, {})
         if not planned:
             return None
         crash.point("planned")
         return outbox
 
     def _write_plan(
-        self, outbox: Path, query: str, count: str, parameters: Mapping[str, object], *, memory: str | None
+        self, outbox: Path, query: str, count: str, parameters: Mapping[str, object], limits: Mapping[str, str]
     ) -> bool:
-        """Whether no gate refused. What does not fit in ``memory`` goes to disk meanwhile."""
+        """Whether no gate refused. What does not fit in memory goes to disk meanwhile."""
         with self.warehouse.write() as connection:
             ensure_delivery_tables(connection)
             self.report.refused = self.refusing(connection)
-            if memory:
-                connection.execute(f"set memory_limit = '{memory}'")
-            try:
+            with _limited(connection, limits):
                 counts = _named(connection, count, parameters)
                 self.report.desired = counts.get("desired", 0)
                 self.report.unchanged = counts.get("unchanged", 0)
@@ -178,9 +177,6 @@ class Delivery:
                     return False
                 asked = {name: value for name, value in parameters.items() if f"${name}" in _sql(query)}
                 connection.execute(f"copy (\n{_sql(query)}\n) to '{outbox}' (format json)", asked or None)
-            finally:
-                with suppress(duckdb.Error):  # the first error is the one to show
-                    connection.execute("reset memory_limit")
         return True
 
     def close_moot(self, query: str) -> None:
@@ -204,6 +200,20 @@ def rows_of(outbox: Path) -> Iterator[dict[str, Any]]:
         for line in lines:
             if line.strip():
                 yield json.loads(line)
+
+
+@contextmanager
+def _limited(connection: DuckDBPyConnection, limits: Mapping[str, str]) -> Iterator[None]:
+    """Settings of the whole database for a while, and then what they were."""
+    before = {name: connection.execute(f"select current_setting('{name}')").fetchone() for name in limits}
+    try:
+        for name, value in limits.items():
+            connection.execute(f"set {name} = '{value}'")
+        yield
+    finally:
+        with suppress(duckdb.Error):  # after a failure nothing more can be said, and the first error is the one to show
+            for name, row in before.items():
+                connection.execute(f"set {name} = '{row[0] if row else ''}'")
 
 
 def _sql(query: str) -> str:
