@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import logging
 import os
 import shutil
 import time
@@ -23,7 +24,7 @@ from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.emarsys import setup
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.merchant import SettingsError
-from cin7_emarsys.operations import dagster_internals, runs
+from cin7_emarsys.operations import alerts, dagster_internals, exceptions, runs
 from cin7_emarsys.operations.sync import instance
 from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.transport import TransportError
@@ -64,9 +65,28 @@ def examine() -> list[Line]:
         *_warehouse(settings),
         *_published(settings),
         *feed_lines(settings),
+        *alert_lines(settings),
         *_locks(settings),
         *_dagster(),
     ]
+
+
+def alert_lines(settings: Settings) -> Iterator[Line]:
+    """Whether anybody is told, and whether what the policy says of classes and channels means any."""
+    unknown = sorted(set(settings.merchant.exceptions) - set(exceptions.classes()))
+    if unknown:
+        yield Line(
+            "exceptions", "bad", f"merchant.toml names no class: {', '.join(unknown)}", "docs/checks.md lists them"
+        )
+    if not settings.alert_urls:
+        yield Line("alerts", "watch", "they go to the console only", "set ALERT_URLS, then cin7-emarsys alerts test")
+        return
+    names = [channel.name for channel in alerts.channels(settings.alert_urls, logging.getLogger(__name__))]
+    yield Line("alerts", "good", f"they go to {', '.join(names)}")
+    for rule in settings.merchant.alerts.channels:
+        if rule.name not in names:
+            found = f"a rule for {rule.name}, and no address in ALERT_URLS has that name"
+            yield Line("alerts", "bad", found, f"write {rule.name}=ADDRESS in ALERT_URLS, or take the rule out")
 
 
 def _armed(settings: Settings) -> Iterator[Line]:

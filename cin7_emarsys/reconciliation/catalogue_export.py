@@ -7,6 +7,7 @@ What belongs here: reading such a file and keeping its rows. What does not: what
 from __future__ import annotations
 
 import csv
+import io
 import json
 import tempfile
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def load(connection: DuckDBPyConnection, file: Path, taken_at: datetime) -> Expo
         raise WrongFile(f"{file} cannot be read as UTF-8 text ({error.__class__.__name__})") from None
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    rows = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = {name.strip().lower(): name for name in rows.fieldnames or [] if name}
     columns = tuple(name for name in _KNOWN if name in header)
     if "item" not in header or not columns:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from cin7_emarsys.merchant import Merchant, load_merchant
 from cin7_emarsys.operations.alerts import trial
+from cin7_emarsys.operations.doctor import alert_lines
 from cin7_emarsys.operations.telling import State, Undelivered, Watched, tell
 from cin7_emarsys.settings import load_settings
 from cin7_emarsys_tests.conftest import PROJECT, law
@@ -218,3 +219,16 @@ def test_a_policy_that_cannot_be_meant_is_refused(state: Path) -> None:
     for alerts, word in (({"time_zone": "Nowhere/At All"}, "no time zone"), ({"quiet_hours": "25:00-07:00"}, "hour")):
         with pytest.raises(ValueError, match=word):
             Merchant.model_validate({**good, "alerts": alerts})
+
+
+def test_doctor_says_whether_anybody_is_told(state: Path, endpoint: Endpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(state, monkeypatch.setenv)
+    assert [line.state for line in alert_lines(load_settings())] == ["watch"]
+    monkeypatch.setenv("ALERT_URLS", f"ops={endpoint().url}")
+    desk.policy('[[alerts.channels]]\nname = "night"\n[exceptions.no_such_class]\ndue_hours = 1')
+    said = [(line.state, line.found) for line in alert_lines(load_settings())]
+    assert said == [
+        ("bad", "merchant.toml names no class: no_such_class"),
+        ("good", "they go to ops"),
+        ("bad", "a rule for night, and no address in ALERT_URLS has that name"),
+    ]
