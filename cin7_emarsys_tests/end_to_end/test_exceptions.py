@@ -43,8 +43,10 @@ def _emarsys(place: Place, email: str, method: str = "POST", **more: object) -> 
 def _contact(place: Place, number: int, **fields: object) -> Facts:
     """A contact of a customer of ours, by its place; changed at Emarsys by somebody when fields are given."""
     ((email, customer_id),) = place.rows(
-        "select email, customer_id from mart.contacts where first_name is not null and consent = 'unknown' "
-        f"and (attributes->>'last_refund_date') is null order by email desc limit 1 offset {number}"
+        "select email, customer_id from mart.contacts "
+        "where first_name is not null and consent = 'unknown' and email in (select email from staging.contacts) "
+        "and (attributes->>'order_count')::int > 0 and (attributes->>'last_refund_date') is null "
+        f"order by email desc limit 1 offset {number}"
     )
     if fields:
         _emarsys(place, email, fields=fields)
@@ -59,7 +61,7 @@ def _gone(place: Place, number: int) -> Facts:
 
 def _disagreeing(place: Place, number: int) -> Facts:
     facts = _contact(place, number, optin="1")
-    _cin7(place, "consent", email=facts["email"], consent=3)
+    _cin7(place, "consent", customer=facts["customer_id"], consent=3)
     return facts
 
 
@@ -97,9 +99,13 @@ TROUBLES = [
         _resend,
     ),
     Trouble(
-        "orphan_customers_at_cin7", "merged", "marketing", "join or delete the old contact",
-        lambda place: _cin7(place, "change_email", email=_contact(place, 1)["email"], to="moved@example.com"),
-        lambda place, moved: _emarsys(place, moved["old"], "DELETE"),
+        "addresses_moved", "", "marketing", "customer alias add",
+        lambda place: _cin7(
+            place, "change_email", customer=_contact(place, 1)["customer_id"], to="moved@example.com"
+        ),
+        lambda place, moved: place.run(
+            "customer", "alias", "add", moved["old"], "moved@example.com", "--reason", "the same person"
+        ),
     ),
     Trouble(
         "contact_drift", "changed_there", "marketing", "cin7-emarsys replay",
@@ -115,8 +121,8 @@ TROUBLES = [
         lambda place, facts: _emarsys(place, facts["email"], fields={"cin7_last_refund_date": None}),
     ),
     Trouble(
-        "consent_disagreement", "", "marketing", "Ask the person", lambda place: _disagreeing(place, 5),
-        lambda place, facts: _cin7(place, "consent", email=facts["email"], consent=2),
+        "consent_disagreement", "", "marketing", "ask the person", lambda place: _disagreeing(place, 5),
+        lambda place, facts: _cin7(place, "consent", customer=facts["customer_id"], consent=2),
     ),
     Trouble("unknown_outcomes", "", "operations", "unknowns resolve", _parked, _applied),
     Trouble(

@@ -92,7 +92,11 @@ contacts as (
         case
             when not differs then 'changed_here_since'
             when compared.seen_since and compared.before is not distinct from compared.ours
-                then case when compared.theirs is null then 'emptied_there' else 'changed_there' end
+                then case
+                    when compared.ours is null then 'not_cleared'
+                    when compared.theirs is null then 'emptied_there'
+                    else 'changed_there'
+                end
             when earlier.email is not null and earlier.value is not distinct from compared.theirs then 'not_applied'
             when compared.unmoved then 'not_applied' -- nothing has changed there since before it was accepted
             when compared.ours is null then 'not_cleared'

@@ -7,13 +7,7 @@
 -- @column cause: The rule that leaves it out, not_yet_due, never_sent, rejected, duplicate_key, deleted_there; the other
 -- way round: no_longer_in_cin7, merged, a rule that leaves it out now, only_in_emarsys.
 -- @column since: Since when, as far as it is known (UTC).
-with latest as (
-    select key, arg_max(outcome, record_id) as outcome, arg_max(code, record_id) as code, max("at") as "at"
-    from delivery.records
-    where flow = 'contacts'
-    group by key
-),
-last_export as (select max("at") as "at" from latest),
+with last_export as (select max("at") as "at" from delivery.records where flow = 'contacts'),
 customer_field as (select max(string_id) as string_id from policy.contact_fields where attribute = 'customer_id'),
 accepted as (
     select delivered.key as email, delivered.accepted_at,
@@ -23,6 +17,13 @@ accepted as (
     -- what this very run has sent is not among them yet
     anti join staging.sent_contacts as there on there.email = delivered.key and there.moved_to is not null
     where delivered.flow = 'contacts'
+),
+latest as (
+    select key, arg_max(outcome, record_id) as outcome, arg_max(code, record_id) as code, max("at") as "at"
+    from delivery.records
+    anti join accepted on accepted.email = records.key
+    where flow = 'contacts'
+    group by key
 ),
 gone as (
     select read.email, read.code, read.read_at, accepted.customer_id
