@@ -276,7 +276,9 @@ def _ensure(connection: DuckDBPyConnection, model: Model) -> None:
         return
     listed = ", ".join(f'"{name}" {kind}' for name, kind in model.table_columns.items())
     connection.execute(f"create table if not exists {model.name} ({listed})")
-    schema.add_columns(connection, model.name, model.table_columns)
+    schema.add_columns(
+        connection, model.name, model.table_columns, types=False
+    )  # an insert says by itself what does not fit
 
 
 def _append(connection: DuckDBPyConnection, model: Model) -> None:
