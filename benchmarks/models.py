@@ -1,9 +1,10 @@
 """The models of the warehouse: ours against one hand-written query, growth with size, peak memory.
 
-`ats_ratio`: from 200,000 rows of availability as read to `mart.ats`, with its terms, history, evidence and kits, committed ÷
-the query of `ats.sql`, which has none of that and must find the same figures. Both run in turns on the same file; the median
-of their ratios counts. Between two runs one product in a hundred changes, as between two snapshots.
-`query_ratio`: of these only the SELECT of `mart.ats` (from the table that `staging.snapshot` made of the rows) ÷ that query.
+`ats_ratio`: from 200,000 rows of availability as read to `mart.ats`, with its terms, its history and all that it needs
+(places, orders, holds, buffers, kits), committed ÷ the query of `ats.sql`, which has none of that and must find the same
+figures. Both run in turns on the same file; the median of their ratios counts. Between two runs one product in a hundred
+changes, as between two snapshots.
+`query_ratio`: of these only the SELECT of `mart.ats`, from the rows as read, into a table ÷ that query.
 `growth` and `peak_mb`: the same models at three sizes, each in a process of its own.
 The figures that begin with `value` or `changed`: see `values.py`.
 """
