@@ -94,6 +94,17 @@ def test_orders_for_a_kit_take_its_components() -> None:
     ]  # fmt: skip
 
 
+def test_an_order_that_no_place_can_assemble_takes_nothing_until_one_can() -> None:
+    """N needs an A and a cup in one place: the A are in Main, where all cups are allocated; free cups are in the shop."""
+    world = shop().kit("N", part("A"), part("CUP")).kit("A", part("CUP", 4), part("RUG"))
+    rows = [{"sku": "CUP", "on_hand": 24, "Allocated": 24}, {"sku": "CUP", "on_hand": 12, "Location": "Shop"},
+            {"sku": "A", "on_hand": 9}]  # fmt: skip
+    waiting(world.snapshot("n1", T0, rows), line("N", 9)).build()
+    assert figures(world, "ats") == {"N": 0, "A": 9, "CUP": 12, "RUG": 0, "OIL": 0}
+    world.snapshot("n2", "2026-11-24 10:15", [*rows, {"sku": "CUP", "on_hand": 1}]).build()
+    assert figures(world, "ats") == {"N": 0, "A": 0, "CUP": 4, "RUG": 0, "OIL": 0}
+
+
 def test_a_hold_on_a_kit_holds_its_components() -> None:
     holds = [{"name": "trade", "sku": "A", "units": 4, "for_tag": "trade", "from": "2026-11-01"}]
     world = shop(holds=holds, buffers=[{"sku": "A", "units": 1}]).kit("A", part("CUP", 2))
