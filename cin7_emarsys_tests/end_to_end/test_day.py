@@ -63,6 +63,7 @@ def test_consent_opens_the_way_for_marketing_and_only_then(busy: Place) -> None:
     assert len(heard()) == 1
 
 
+@pytest.mark.soak
 def test_the_judge_after_busy_days(busy: Place) -> None:
     done = lived_through(busy, seed=1, half_days=2, busy=90)
     assert done.keys() >= {"undo", "void", "void_invoice", "refund", "edit", "change_email"}
@@ -75,6 +76,7 @@ def test_the_judge_after_a_month(place: Place, seed: int) -> None:
     lived_through(place, seed=seed, half_days=60, busy=20)
 
 
+@pytest.mark.soak
 def test_what_differs_at_emarsys_is_found_mended_by_its_command_and_gone(busy: Place) -> None:
     """Somebody deletes a contact and changes another at Emarsys."""
     (gone, gone_id), (changed, changed_id) = busy.rows(

@@ -68,6 +68,7 @@ def again(place: Place, email: str) -> dict[str, Any]:
     return dict(json.loads(place.run("erase", email, "--reason", f"{email} asked on the phone", "--json")))
 
 
+@pytest.mark.soak
 def test_a_person_is_forgotten(copy: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     email, account = buyer(copy)
     before = kept(copy)

@@ -33,6 +33,7 @@ def restored(loaded: Place, folder: Path, *files: str) -> Place:
     return place
 
 
+@pytest.mark.soak
 def test_a_restored_place_sends_nothing_twice(loaded: Place, tmp_path: Path) -> None:
     place, before = restored(loaded, tmp_path, "warehouse.duckdb", "ledger.sqlite"), loaded.judged()
     outcome = place.sync("orders")

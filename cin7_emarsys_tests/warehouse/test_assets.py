@@ -68,7 +68,7 @@ def test_a_cadence_builds_its_part_and_only_that(warehouse: Warehouse) -> None:
 
 def test_nothing_is_told_that_was_rolled_back(warehouse: Warehouse) -> None:
     with warehouse.write() as connection:
-        connection.execute("alter table raw.sales drop column Fulfilments")
+        connection.execute("alter table raw.sales alter Fulfilments type varchar")
     result = run(warehouse, good=False)
     assert not result.success
     assert result.get_asset_materialization_events() == []
