@@ -222,7 +222,8 @@ def sources(connection: DuckDBPyConnection, only: Set[str] | None = None) -> Ite
     """Stand-ins, empty, for the tables that no room has made yet; gone again afterwards, but for `operations`."""
     kinds = _kinds(connection)
     needed = read_by(models()) if only is None else only
-    for name in needed & models().keys() & kinds.keys():  # an earlier version kept it as the other kind
+    # An earlier version may have kept a model as the other kind; built alone, a view may stand for another base's table.
+    for name in needed & models().keys() & kinds.keys() if only is None else ():
         if kinds[name] != ("view" if models()[name].materialize == "view" else "table"):
             connection.execute(f"drop {kinds.pop(name)} {name}")
     present = kinds.keys()
