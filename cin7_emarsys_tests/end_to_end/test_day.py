@@ -44,6 +44,7 @@ def test_a_day_reaches_emarsys_once_and_truly(busy: Place) -> None:
     assert [key for key, figures in again["assets"].items() if figures.get("sent")] == []
 
 
+@pytest.mark.soak
 def test_consent_opens_the_way_for_marketing_and_only_then(busy: Place) -> None:
     order = busy.ask("CIN7", "/_sandbox/merchant", {"do": "order", "sku": "CUP-ENAMEL", "quantity": 1})
     for deed in ("ship", "invoice"):

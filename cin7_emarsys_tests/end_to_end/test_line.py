@@ -133,7 +133,9 @@ def test_every_month_ties_up(loaded: Place) -> None:
         assert closed["settled"] and closed["totals"]["together"]["mart"] == float(mart[0][0]), month
 
 
-@pytest.mark.parametrize("job", ["stock", "orders", "customers", "products"])
+@pytest.mark.parametrize(
+    "job", ["stock", "orders", *(pytest.param(job, marks=pytest.mark.soak) for job in ("customers", "products"))]
+)
 def test_each_cadence_runs_by_itself_and_changes_nothing(loaded: Place, job: str) -> None:
     outcome = loaded.sync(job)
     assert outcome["ok"]
