@@ -19,8 +19,11 @@ from cin7_emarsys_tests.warehouse.world import merchant
 SKUS = "ABCDE"
 RULES: dict[str, Any] = {"restock_threshold": 2, "min_flips": 2, "max_flip_share": 0.1, "confirmations": 2}
 # Orders and lists stay as they are, so only these are built at each step.
-MODELS = ["staging.tenant", "staging.products", "staging.stock_places", "staging.snapshot", "mart.availability",
-          "mart.catalogue", "mart.stock_states", "mart.second_looks", *factory.needed_for("mart.second_look_wanted")]  # fmt: skip
+MODELS = [
+    *("staging.tenant", "staging.products", "staging.stock_places", "staging.snapshot"),
+    *("mart.availability", "mart.catalogue", "mart.stock_states", "mart.second_looks"),
+    *factory.needed_for("mart.second_look_wanted"),
+]
 numbers = st.integers(0, 3)
 stocks = st.fixed_dictionaries(dict.fromkeys(SKUS, numbers))
 
