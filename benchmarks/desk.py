@@ -6,27 +6,23 @@ shown as ``first_ms``.
 
 from __future__ import annotations
 
-import socket
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 import httpx
-import uvicorn
 from duckdb import DuckDBPyConnection
 
 from benchmarks.report import Figures
 from cin7_emarsys.desk import month, pages
-from cin7_emarsys.desk.app import create_app
 from cin7_emarsys.desk.lookup import look_up
 from cin7_emarsys.desk.report import write
 from cin7_emarsys.desk.source import Facts, Published
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables
 from cin7_emarsys.merchant import Merchant
+from cin7_emarsys_tests.desk.conftest import serving
 
 _NOW = datetime(2026, 11, 24, 12, 5)
 _TIMES = 7
@@ -104,7 +100,7 @@ def measure(file: Path, merchant: Merchant) -> Figures:
     published = Published(file)
     took: dict[str, float] = {}
     firsts, ratios = [], []
-    with _served(published, merchant) as address, httpx.Client(base_url=address, timeout=120) as client:
+    with serving(published, merchant) as address, httpx.Client(base_url=address, timeout=120) as client:
         for path, gather in _asked(merchant).items():
 
             def page(path: str = path) -> None:
@@ -131,17 +127,3 @@ def _seconds(run: Callable[[], object]) -> float:
     began = time.perf_counter()
     run()
     return time.perf_counter() - began
-
-
-@contextmanager
-def _served(published: Published, merchant: Merchant) -> Iterator[str]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(uvicorn.Config(create_app(published, merchant), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-    published.close()

@@ -17,7 +17,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from cin7_emarsys import crash, schema
-from cin7_emarsys.cin7 import models
+from cin7_emarsys.cin7 import models, sale_models
 from cin7_emarsys.cin7.documented import DOCUMENTED
 from cin7_emarsys.cin7.models import TopRecord, duckdb_columns
 
@@ -31,10 +31,10 @@ TABLES: Mapping[str, tuple[type[TopRecord], Mapping[str, str]]] = {
     "products": (models.Product, {"_missing_since": "TIMESTAMP"}),
     "product_families": (models.ProductFamily, {"_missing_since": "TIMESTAMP"}),
     "customers": (models.Customer, {"_missing_since": "TIMESTAMP"}),
-    "sale_headers": (models.SaleHeader, {"_in_first_scan": "BOOLEAN", "_erased": "BOOLEAN"}),
-    "sales": (models.Sale, {"_header_updated": "TIMESTAMP", "_erased": "BOOLEAN"}),
-    "credit_note_headers": (models.CreditNoteHeader, {"_erased": "BOOLEAN"}),
-    "credit_notes": (models.SaleCreditNotes, {"_header_updated": "TIMESTAMP", "_source": "VARCHAR"}),
+    "sale_headers": (sale_models.SaleHeader, {"_in_first_scan": "BOOLEAN", "_erased": "BOOLEAN"}),
+    "sales": (sale_models.Sale, {"_header_updated": "TIMESTAMP", "_erased": "BOOLEAN"}),
+    "credit_note_headers": (sale_models.CreditNoteHeader, {"_erased": "BOOLEAN"}),
+    "credit_notes": (sale_models.SaleCreditNotes, {"_header_updated": "TIMESTAMP", "_source": "VARCHAR"}),
 }
 _BOOKKEEPING = {"_hash": "VARCHAR", "_raw": "JSON", "_extract_id": "VARCHAR", "_loaded_at": "TIMESTAMP"}
 

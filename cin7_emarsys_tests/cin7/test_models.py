@@ -15,16 +15,13 @@ from pydantic import ValidationError
 from cin7_emarsys.cin7.load import TABLES
 from cin7_emarsys.cin7.models import (
     AvailabilityRow,
-    CreditNoteHeader,
     Customer,
-    Fulfilment,
     Location,
     PriceTier,
     Product,
-    Sale,
-    SaleHeader,
     duckdb_columns,
 )
+from cin7_emarsys.cin7.sale_models import CreditNoteHeader, Fulfilment, Sale, SaleHeader
 
 _ID = "6222CB47-0E1E-450D-AF6D-0CEFCEE9EEF7"
 _HEADER = {"SaleID": _ID, "Updated": "2026-09-29T03:03:13.913Z"}

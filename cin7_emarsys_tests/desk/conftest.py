@@ -153,10 +153,12 @@ def serving(published: Published, merchant: Merchant) -> Iterator[str]:
         server = uvicorn.Server(uvicorn.Config(create_app(published, merchant), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-    published.close()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+            published.close()
 
 
 @pytest.fixture(scope="session")
