@@ -93,7 +93,7 @@ _OF_STOCK = ("staging.stock_places", "staging.snapshot")
 def _names() -> tuple[list[str], list[str]]:
     """What is built beforehand, because it does not depend on availability, and what is measured."""
     before = [name for name in factory.models() if name.startswith("staging.") and name not in _OF_STOCK]
-    return before, [*_OF_STOCK, *factory.needed_for("mart.ats")]
+    return before, [*_OF_STOCK, *(name for name in factory.needed_for("mart.ats") if name.startswith("mart."))]
 
 
 def _ours(warehouse: Warehouse, merchant: Merchant) -> float:

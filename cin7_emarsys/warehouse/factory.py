@@ -172,19 +172,11 @@ def models() -> Mapping[str, Model]:
     return load(FOLDER / "models")
 
 
-def needed_for(name: str) -> frozenset[str]:
-    """The models of the same schema that this one is built from, itself included."""
+def needed_for(*names: str) -> frozenset[str]:
+    """The models that these are built from, themselves included."""
     known = models()
-    found = {name}
-    while (
-        more := {
-            read
-            for model in found
-            for read in known[model].depends
-            if read in known and known[read].schema == known[name].schema
-        }
-        - found
-    ):
+    found = set(names)
+    while more := {read for name in found for read in known[name].depends if read in known} - found:
         found |= more
     return frozenset(found)
 
@@ -220,7 +212,7 @@ def read_by(names: Iterable[str]) -> set[str]:
 @contextmanager
 def sources(connection: DuckDBPyConnection, only: Set[str] | None = None) -> Iterator[None]:
     """Stand-ins, empty, for the tables that no room has made yet; gone again afterwards, but for `operations`."""
-    kinds = _kinds(connection)
+    kinds, columns = _kinds(connection), _columns(connection)
     needed = read_by(models()) if only is None else only
     # An earlier version may have kept a model as the other kind; built alone, a view may stand for another base's table.
     for name in needed & models().keys() & kinds.keys() if only is None else ():
@@ -231,15 +223,14 @@ def sources(connection: DuckDBPyConnection, only: Set[str] | None = None) -> Ite
     for room in SCHEMAS:
         connection.execute(f"create schema if not exists {room}")
     ddl = (FOLDER / "sources.sql").read_text()
+    stated = schema.described(ddl)
     for name, statement in _created(ddl).items():
         if name in needed - present:
             connection.execute(statement)
             if not name.startswith("operations."):  # what people decide: stays, and views look at it
                 missing.append(name)
-        elif name in needed and kinds[name] == "table":
-            schema.add_columns(
-                connection, name, schema.described(ddl)[name], types=False
-            )  # only parts of them are stated
+        elif name in needed and kinds[name] == "table" and stated[name].keys() - columns[name]:
+            schema.add_columns(connection, name, stated[name], types=False)  # only parts of them are stated
     for model in models().values():  # our own: stay, so that a cadence can be the first to build its part of them
         if model.name in needed - present:
             _ensure(connection, model)
@@ -252,11 +243,13 @@ def _write(connection: DuckDBPyConnection, model: Model) -> Built:
     started = time.perf_counter()
     try:
         if model.materialize in ("table", "view"):
-            connection.execute(f"create or replace {model.materialize} {model.name} as {model.sql}")
+            written = connection.execute(f"create or replace {model.materialize} {model.name} as {model.sql}")
         else:
             _ensure(connection, model)
             (_append if model.materialize == "append" else _keep_history)(connection, model)
-        counted = connection.execute(f"select count(*) from {model.name}").fetchone()
+        if model.materialize != "table":  # of a table DuckDB tells the rows
+            written = connection.execute(f"select count(*) from {model.name}")
+        counted = written.fetchone()
         figures = connection.execute(_figures(model, model.name)).fetchone() if model.figures else None
     except duckdb.Error as error:
         if disk.is_unwritable(error):
@@ -422,6 +415,18 @@ def _kinds(connection: DuckDBPyConnection) -> dict[str, str]:
         "select schema_name || '.' || view_name, 'view' from duckdb_views() where database_name = current_database()"
     ).fetchall()
     return dict(rows)
+
+
+def _columns(connection: DuckDBPyConnection) -> dict[str, set[str]]:
+    """The columns of every table, by `schema.name`."""
+    rows = connection.execute(
+        "select schema_name || '.' || table_name, column_name from duckdb_columns() "
+        "where database_name = current_database() and not internal"
+    ).fetchall()
+    found: dict[str, set[str]] = {}
+    for table, column in rows:
+        found.setdefault(table, set()).add(column)
+    return found
 
 
 def _names(listed: str) -> list[str]:

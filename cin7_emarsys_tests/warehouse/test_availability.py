@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -22,14 +22,14 @@ STOCK = [name for name in factory.models() if not name.split(".")[1].startswith(
 class Shop(World):
     """Products A to Z by name; `count` takes a snapshot and builds; `publish` does what the export does."""
 
+    read_models = ("mart.catalogue", "mart.held_flips", "mart.availability_events", "mart.published", "mart.second_looks",
+                   "mart.second_look_wanted")  # fmt: skip
+
     def __init__(self, *skus: str, **policy: Any) -> None:
         super().__init__(**policy)
         self.minute = 0
         for sku in skus:
             self.product(sku)
-
-    def build(self, *names: str) -> Self:
-        return super().build(*(names or STOCK))
 
     def count(self, snapshot: dict[str, Any] | None = None, **units: float) -> Shop:
         stock = [{"sku": sku, "on_hand": number} for sku, number in units.items()]
@@ -229,7 +229,7 @@ def test_a_sku_that_cannot_be_trusted_keeps_its_state_and_the_others_go_on() -> 
 def test_what_was_never_counted_in_trust_is_not_listed_yet() -> None:
     shop = Shop("A")
     shop.put("raw.snapshot_untrusted_skus", {"snapshot_id": "n0", "product_id": "p-a", "sku": "A", "reason": "double"})
-    shop.count(A=5)
+    shop.count(A=5).build(*STOCK)
     assert shop.rows("mart.catalogue", "item") == []
     assert shop.one("mart.excluded where flow = 'catalogue'", "rule", "detail") == ("no_trusted_stock_yet", "A")
     assert shop.count(A=5).rows("mart.catalogue", "item", "available") == [("A", True)]
@@ -370,7 +370,7 @@ def test_items_stay_for_ever_and_a_renamed_one_starts_anew() -> None:
     shop.connection.execute("update raw.products set SKU = 'A2' where SKU = 'A'")
     shop.connection.execute("update raw.products set Status = 'Deprecated' where SKU = 'B'")
     shop.connection.execute("delete from raw.products where SKU = 'GONE'")
-    shop.snapshot("n15", at(15), [{"sku": "A2", "ID": "P-A", "on_hand": 5}]).build()
+    shop.snapshot("n15", at(15), [{"sku": "A2", "ID": "P-A", "on_hand": 5}]).build(*STOCK)
     assert shop.rows("mart.catalogue", "item", "available", "c_stock_state", "held_reason") == [
         ("A", False, "discontinued", "renamed"),
         ("A2", True, "in_stock", None),

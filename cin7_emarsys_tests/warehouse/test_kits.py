@@ -24,8 +24,12 @@ def figures(world: World, *columns: str) -> dict[str, Any]:
     return {sku: values[0] if len(values) == 1 else tuple(values) for sku, *values in rows}
 
 
+class Kits(World):
+    read_models = ("mart.ats",)
+
+
 def shop(**availability: Any) -> World:
-    world = World(availability=PLACES | availability)
+    world = Kits(availability=PLACES | availability)
     for sku in ("CUP", "RUG", "OIL"):
         world.product(sku)
     return world.product("WRAP", Type="Service")

@@ -9,7 +9,7 @@ import json
 import tempfile
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import duckdb
 
@@ -28,7 +28,12 @@ def merchant(**sections: Any) -> Merchant:
 
 
 class World:
-    """Source tables, empty at first; `put` adds rows, `build` runs models, `rows` reads a table or a query."""
+    """Source tables, empty at first; `put` adds rows, `build` runs models, `rows` reads a table or a query.
+
+    A file of tests that reads a few models says so by `read_models` of a subclass: these and what they need are built.
+    """
+
+    read_models: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **policy: Any) -> None:
         self.merchant = merchant(**policy)
@@ -64,8 +69,8 @@ class World:
         return self.put("raw.watermarks", {"entity": "products", "completed_at": moment})
 
     def build(self, *names: str) -> Self:
-        """All models, or these. As in a job, who asks for a second look gets it before the others are built."""
-        wanted = set(names or factory.models())
+        """These models, or all that are read. As in a job, who asks for a second look gets it before the others."""
+        wanted = set(names or (factory.needed_for(*self.read_models) if self.read_models else factory.models()))
         if "mart.second_look_wanted" in wanted:
             before = factory.needed_for("mart.second_look_wanted")
             asked = {name for name in wanted if name.startswith("staging.")} | before
