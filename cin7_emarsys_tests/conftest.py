@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +26,11 @@ def law(examples: int) -> settings:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def soak(*values: Any) -> list[Any]:
+    """Parameters that only `make soak` tries: each is of a kind of which the others have a representative."""
+    return [pytest.param(value, marks=pytest.mark.soak) for value in values]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

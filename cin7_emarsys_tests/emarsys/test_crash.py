@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 from itertools import cycle
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from cin7_emarsys import crash
 from cin7_emarsys.emarsys import repair
 from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.merchant import SettingsError
+from cin7_emarsys_tests.conftest import soak
 from cin7_emarsys_tests.emarsys.conftest import FLOWS, Project, contact, order_event, product, sales_line
 
 ANA, BEN = "ana@example.com", "ben@example.com"
@@ -26,11 +26,6 @@ ERASURE = ("hashed", "deleted_there", "ledger_erased", "files_erased", "warehous
 IN_DOUBT = ("connecting", "sent", "answered")  # killed at these, nobody can know
 STILL_IN_DOUBT = ("sent",)  # a process that goes on knows what it did: only this call has no answer
 FAILURES = {"exception": crash.Crashed, "disk-full": OSError}
-
-
-def long(*points: str) -> list[Any]:
-    """Kills that leave nothing in doubt: the same points fail by an exception or a full disk in every run of the tests."""
-    return [pytest.param(point, marks=pytest.mark.soak) for point in points]
 
 
 def killed(work: Project, flow: str, point: str) -> None:
@@ -59,7 +54,7 @@ def test_a_point_that_does_not_exist_is_named(work: Project, monkeypatch: pytest
     assert not any(crash.armed(point) for point in crash.POINTS)
 
 
-@pytest.mark.parametrize("point", ["sent", *long("intended", "moved")])
+@pytest.mark.parametrize("point", ["sent", *soak("intended", "moved")])
 def test_contacts(work: Project, point: str) -> None:
     work.prepare()
     work.contacts(contact(ANA), contact(BEN))
@@ -88,7 +83,7 @@ def after_a_failure_of_sales(work: Project, point: str, *, in_doubt: bool) -> No
     assert [line["order"] for line in work.account.judge("sales")] == BOTH
 
 
-@pytest.mark.parametrize("point", [*IN_DOUBT, *long(*(p for p in DELIVERY if p not in IN_DOUBT))])
+@pytest.mark.parametrize("point", [IN_DOUBT[0], *soak(*(p for p in DELIVERY if p != IN_DOUBT[0]))])
 def test_sales(work: Project, point: str) -> None:
     work.known(ANA)
     work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", "B", 5))
@@ -104,7 +99,7 @@ def test_sales_when_something_fails(work: Project, monkeypatch: pytest.MonkeyPat
     after_a_failure_of_sales(work, point, in_doubt=point in STILL_IN_DOUBT)
 
 
-@pytest.mark.parametrize("point", IN_DOUBT)
+@pytest.mark.parametrize("point", [IN_DOUBT[-1], *soak(*IN_DOUBT[:-1])])
 def test_events(work: Project, point: str) -> None:
     work.known(ANA, BEN)
     work.fill("mart.order_events", order_event("t1"), order_event("t2", email=BEN))
@@ -117,7 +112,7 @@ def test_events(work: Project, point: str) -> None:
     assert len(work.account.judge("mails")) == len(arrived)
 
 
-@pytest.mark.parametrize("point", ["file_written", "file_in_place", *long("planned", "published")])
+@pytest.mark.parametrize("point", ["file_in_place", *soak("planned", "file_written", "published")])
 def test_catalogue(work: Project, point: str) -> None:
     work.fill("mart.catalogue", product("A"))
     work.run("catalogue")

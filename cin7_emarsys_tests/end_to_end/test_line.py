@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cin7_emarsys_tests.conftest import soak
 from cin7_emarsys_tests.end_to_end.conftest import Place, make_place
 
 FLOWS = ("contacts", "sales", "events")
@@ -133,9 +134,7 @@ def test_every_month_ties_up(loaded: Place) -> None:
         assert closed["settled"] and closed["totals"]["together"]["mart"] == float(mart[0][0]), month
 
 
-@pytest.mark.parametrize(
-    "job", ["stock", "orders", *(pytest.param(job, marks=pytest.mark.soak) for job in ("customers", "products"))]
-)
+@pytest.mark.parametrize("job", ["orders", *soak("stock", "customers", "products")])
 def test_each_cadence_runs_by_itself_and_changes_nothing(loaded: Place, job: str) -> None:
     outcome = loaded.sync(job)
     assert outcome["ok"]
@@ -173,7 +172,7 @@ def test_explain_customer_and_ledger_answer(loaded: Place) -> None:
     assert loaded.run("customer", "nobody@example.org", code=1) == ""
 
 
-@pytest.mark.parametrize("job", ["customers", pytest.param("nightly", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("job", ["customers", *soak("nightly")])
 def test_dry_run_shows_what_would_be_sent_and_sends_nothing(loaded: Place, tmp_path: Path, job: str) -> None:
     place = make_place(tmp_path / "project", loaded.environment)
     before = place.judged()
