@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cin7_emarsys_tests.conftest import soak
 from cin7_emarsys_tests.end_to_end.conftest import Place
 from cin7_emarsys_tests.end_to_end.month import lived_through
 
@@ -51,7 +52,7 @@ _PATHS = {"contacts": "/contact/?", "sales": "sales-data", "events": "/trigger"}
 @pytest.mark.parametrize(
     "faults",
     [
-        {"contacts": "applied-then-503", "sales": "applied-then-503", "events": "applied-then-503"},
+        *soak({"contacts": "applied-then-503", "sales": "applied-then-503", "events": "applied-then-503"}),
         {"contacts": "partial-reject", "sales": "applied-then-503", "events": "partial-reject"},
     ],
     ids=["applied-then-503", "partial-reject"],

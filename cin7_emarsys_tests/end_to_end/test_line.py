@@ -187,3 +187,15 @@ def test_nobody_else_may_read_what_is_kept(loaded: Place) -> None:
     kept = [path for path in var.rglob("*") if "dagster" not in path.relative_to(var).parts[:1]]
     assert {"warehouse.duckdb", "ledger.sqlite", "products.csv", "manifest.json"} <= {path.name for path in kept}
     assert [path for path in kept if path.stat().st_mode & 0o077] == []
+
+
+def test_wrong_credentials_are_one_clear_sentence(loaded: Place, tmp_path: Path) -> None:
+    wrong = {**loaded.environment, "CIN7_APPLICATION_KEY": "00000000-0000-0000-0000-000000000000"}
+    place = make_place(tmp_path / "project", wrong)
+    before = place.ask("CIN7", "/_sandbox/requests?limit=1")["total"]
+    outcome = place.sync("products", code=1)
+    assert outcome["errors"]
+    assert all("403" in sentence and "doctor" in sentence for sentence in outcome["errors"].values())
+    assert wrong["CIN7_APPLICATION_KEY"] not in str(outcome)
+    # one call for each list of the job, and none again
+    assert place.ask("CIN7", "/_sandbox/requests?limit=1")["total"] - before <= 2
