@@ -11,6 +11,7 @@ import pytest
 from cin7_emarsys_tests.conftest import soak
 from cin7_emarsys_tests.end_to_end.conftest import Place
 from cin7_emarsys_tests.end_to_end.month import lived_through
+from cin7_emarsys_tests.end_to_end.test_kill import told_through_kills
 
 
 def test_a_day_reaches_emarsys_once_and_truly(busy: Place) -> None:
@@ -42,8 +43,12 @@ def test_a_day_reaches_emarsys_once_and_truly(busy: Place) -> None:
     assert busy.rows(state) == [(False, "discontinued")]
 
     busy.sync("stock")  # what came back into stock is confirmed by a second snapshot
-    again = busy.sync("nightly")
+    again = busy.sync("orders")
     assert [key for key, figures in again["assets"].items() if figures.get("sent")] == []
+
+
+def test_a_process_that_is_killed_while_it_tells_a_day(busy: Place) -> None:
+    told_through_kills(busy, "answered@2")
 
 
 _PATHS = {"contacts": "/contact/?", "sales": "sales-data", "events": "/trigger"}

@@ -14,8 +14,8 @@ from cin7_emarsys_tests.end_to_end.conftest import Place, warehouse
 
 # Where a process dies: seconds after its start, or a point between two of its commits. Contacts go in one batch and before
 # sales, so that the second passing is that of the sales data.
-_FEW: tuple[float | str, ...] = ("answered@2",)
-_MANY: tuple[tuple[float | str, ...], ...] = (
+_MOMENTS: tuple[tuple[float | str, ...], ...] = (
+    ("answered@2",),
     (3.5, 5.0, 6.0, 6.5, 8.0, 9.5),
     ("loaded", "watermark", "planned", "intended@2", "connecting", "closed", "connecting@2", "file_in_place"),
     ("landed", "sent", "sent@2", "answered", "moved", "published"),
@@ -23,9 +23,9 @@ _MANY: tuple[tuple[float | str, ...], ...] = (
 Line = tuple[Any, ...]
 
 
-def _kill(place: Place, moment: float | str) -> None:
+def _kill(place: Place, moment: float | str, job: str = "nightly") -> None:
     point = {"CRASH_AT": moment} if isinstance(moment, str) else {}
-    with place.start("sync", "nightly", "--json", **point) as process:
+    with place.start("sync", job, "--json", **point) as process:
         if isinstance(moment, float):
             time.sleep(moment)
             process.kill()
@@ -66,7 +66,8 @@ def _resolve(place: Place, flow: str, applied: Counter[Any], name: dict[int, Any
                 place.run("unknowns", "resolve", verdict, "--record", str(record), "--reason", "the judge's truth")
 
 
-@pytest.mark.parametrize("moments", [_FEW, *(pytest.param(many, marks=pytest.mark.soak) for many in _MANY)])
+@pytest.mark.soak
+@pytest.mark.parametrize("moments", _MOMENTS)
 def test_killed_then_synced_again(loaded: Place, place: Place, moments: tuple[float | str, ...]) -> None:
     for moment in moments:
         _kill(place, moment)
@@ -77,7 +78,7 @@ def test_killed_then_synced_again(loaded: Place, place: Place, moments: tuple[fl
     assert mine["events"] == undisturbed["events"]
 
     parked = _parked(place, "sales")
-    if moments == _FEW:
+    if moments == ("answered@2",):
         assert parked
     assert len({batch for _, batch, _, _ in parked}) <= len(moments)  # at most one batch for each kill
     name = {record: _line(payload) for record, _, _, payload in parked}
@@ -94,15 +95,20 @@ def test_killed_then_synced_again(loaded: Place, place: Place, moments: tuple[fl
 @pytest.mark.soak
 @pytest.mark.parametrize("point", ["intended", "connecting", "sent", "answered", "closed"])
 def test_killed_while_a_day_is_told(place: Place, point: str) -> None:
-    """Contacts, sales lines and events are in flight."""
+    """Contacts, sales lines and events are in flight, one flow after the other."""
     place.sync("nightly")
+    told_through_kills(place, point, f"{point}@2", f"{point}@3")
+
+
+def told_through_kills(place: Place, *points: str) -> None:
+    """A day at a merchant of whom all is told, and a kill at each point of its telling."""
     place.ask("CIN7", "/_sandbox/merchant", {"do": "day"})
-    for passing in ("", "@2", "@3"):  # the flows one after the other
-        _kill(place, f"{point}{passing}")
+    for point in points:
+        _kill(place, point, "orders")
     place.sync("orders")
     for flow in ("sales", "events"):
         parked = _parked(place, flow)
-        assert len({batch for _, batch, _, _ in parked}) <= 3
+        assert len({batch for _, batch, _, _ in parked}) <= len(points)
         if flow == "sales":
             name: dict[int, Any] = {record: _line(payload) for record, _, _, payload in parked}
             _resolve(place, flow, _lines(place), name)
