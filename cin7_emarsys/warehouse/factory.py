@@ -242,14 +242,15 @@ def sources(connection: DuckDBPyConnection, only: Set[str] | None = None) -> Ite
 def _write(connection: DuckDBPyConnection, model: Model) -> Built:
     started = time.perf_counter()
     try:
-        if model.materialize in ("table", "view"):
-            written = connection.execute(f"create or replace {model.materialize} {model.name} as {model.sql}")
+        if model.materialize == "table":  # DuckDB tells how many rows it has written
+            counted = connection.execute(f"create or replace table {model.name} as {model.sql}").fetchone()
         else:
-            _ensure(connection, model)
-            (_append if model.materialize == "append" else _keep_history)(connection, model)
-        if model.materialize != "table":  # of a table DuckDB tells the rows
-            written = connection.execute(f"select count(*) from {model.name}")
-        counted = written.fetchone()
+            if model.materialize == "view":
+                connection.execute(f"create or replace view {model.name} as {model.sql}")
+            else:
+                _ensure(connection, model)
+                (_append if model.materialize == "append" else _keep_history)(connection, model)
+            counted = connection.execute(f"select count(*) from {model.name}").fetchone()
         figures = connection.execute(_figures(model, model.name)).fetchone() if model.figures else None
     except duckdb.Error as error:
         if disk.is_unwritable(error):

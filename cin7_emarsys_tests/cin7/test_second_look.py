@@ -77,7 +77,14 @@ def test_it_sees_what_has_changed_since_the_snapshot(merchant: Reader) -> None:
     assert now[0][0] - before[0][0] == 2
 
 
-@pytest.mark.parametrize(("max_calls", "fault"), [(5, "html-200"), (1, "server-error")])
+@pytest.mark.parametrize(
+    ("max_calls", "fault"),
+    [
+        (5, "html-200"),
+        (1, "server-error"),
+        pytest.param(5, "server-error", marks=pytest.mark.soak),
+    ],
+)
 def test_when_cin7_does_not_answer_the_reason_is_kept_and_the_run_goes_on(
     max_calls: int, fault: str, reader: Reader
 ) -> None:

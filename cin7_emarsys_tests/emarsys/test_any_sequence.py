@@ -298,7 +298,7 @@ def tried(vendors: Vendors, empty: Path, modes: tuple[str, ...], steps: int) -> 
     """Sequences are not made shorter when one fails: it would take minutes, and they are short."""
     run_state_machine_as_test(
         partial(Sequence, vendors, empty, modes),  # type: ignore[arg-type]
-        settings=settings(law(1), stateful_step_count=steps, phases=(Phase.reuse, Phase.generate)),
+        settings=settings(law(2), stateful_step_count=steps, phases=(Phase.reuse, Phase.generate)),
     )
 
 

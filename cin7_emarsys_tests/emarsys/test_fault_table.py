@@ -20,6 +20,7 @@ EMAILS = [f"c{number}@example.com" for number in range(4)]
 # The name, and how many records are parked: applied, and not applied.
 TRIED = {
     "applied-then-503 on sales": (8, 0),
+    "reset-after on events, no de-duplication": (4, 0),
     "connecting:kill in events": (0, 4),
     "file_in_place:disk-full in catalogue": (0, 0),
 }

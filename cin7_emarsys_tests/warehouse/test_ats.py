@@ -23,12 +23,12 @@ def waterfall(world: World, sku: str = "A") -> Row:
     return shown | {name: row[name] for name in ("shortfall", "oversold", "charged_fraction") if row[name]}
 
 
-class Told(World):
+class Stocked(World):
     read_models = ("mart.availability", "staging.allocated_orders")
 
 
 def stock(*rows: Row, **policy: Any) -> World:
-    return Told(**policy).product("A").snapshot("n1", T0, list(rows))
+    return Stocked(**policy).product("A").snapshot("n1", T0, list(rows))
 
 
 def test_the_example_of_the_promise() -> None:
@@ -81,7 +81,7 @@ def test_on_hand_that_must_not_be_promised() -> None:
 
 def test_shelf_life_is_counted_in_the_tenants_calendar() -> None:
     """At 14:00 UTC it is the next day in Sydney: what expires today there has no day left."""
-    world = Told().product("A")
+    world = Stocked().product("A")
     world.snapshot("n1", "2026-11-24 14:00", [{"sku": "A", "on_hand": 5, "ExpiryDate": "2026-11-24"}]).build()
     assert waterfall(world)["expired"] == 5
 
@@ -189,7 +189,7 @@ def test_what_is_still_to_arrive_never_counts() -> None:
 
 @pytest.mark.parametrize("type_", ["Service", "Non Inventory"])
 def test_what_is_not_counted_has_no_waterfall(type_: str) -> None:
-    world = Told().product("A", Type=type_).snapshot("n1", T0, [{"sku": "A", "on_hand": 9}]).build()
+    world = Stocked().product("A", Type=type_).snapshot("n1", T0, [{"sku": "A", "on_hand": 9}]).build()
     assert world.rows("mart.ats") == []
     assert world.one("mart.availability", "state", "available", "c_stock") == ("not_tracked", False, 0)
 
@@ -230,7 +230,7 @@ def test_fractions_are_dropped_or_by_policy_promise_nothing() -> None:
 
 def test_rows_that_are_spelt_or_keyed_oddly() -> None:
     """A bin within the location; no expiry; odd case and spaces; more allocated without a bin than there is; deprecated."""
-    world = Told(availability={"blocked_bins": ["Main: Dock"], "min_shelf_life_days": 9})
+    world = Stocked(availability={"blocked_bins": ["Main: Dock"], "min_shelf_life_days": 9})
     world.put("raw.locations", {"ID": "L", "Name": "Main"}, {"ID": "M", "Name": "Main: East"})
     for sku in ("A", "B", " Sp Ace-1 "):
         world.product(sku)
@@ -258,7 +258,7 @@ def test_rows_that_are_spelt_or_keyed_oddly() -> None:
 
 
 def test_a_kit_is_worth_its_own_free_stock_and_rows_join_by_id() -> None:
-    world = Told().product("KIT", AutoAssembly=True)
+    world = Stocked().product("KIT", AutoAssembly=True)
     world.snapshot("n1", T0, [{"sku": "kit ", "on_hand": 2, "ID": "p-KIT"}]).build()
     row = world.one("mart.ats", "sku", "kit_build", "ats")
     assert row == ("KIT", 0, 2)
@@ -275,7 +275,7 @@ def test_history_keeps_changed_rows_only() -> None:
 
 
 def test_products_are_cleaned_and_priced_by_tier() -> None:
-    world = Told(prices={"tier": 2, "msrp_tier": 1})
+    world = Stocked(prices={"tier": 2, "msrp_tier": 1})
     text = {"Name": "A\n tea  😀pot", "Description": "<p>Fine<br>\nchina</p>", "Brand": "Acme\nLtd"}
     images = [{"ContentType": kind, "DownloadUrl": kind} for kind in ("text/plain", "image/webp", "image/png")]
     world.product("A ", **text, PriceTier2=8, Attachments=images)
@@ -293,7 +293,7 @@ def test_products_are_cleaned_and_priced_by_tier() -> None:
 
 
 def test_the_tenant_has_one_clock() -> None:
-    world = Told().now("2026-11-24 13:30").put("raw.sale_queue", {"sale_id": "s", "first_scan": True})
+    world = Stocked().now("2026-11-24 13:30").put("raw.sale_queue", {"sale_id": "s", "first_scan": True})
     world.build("staging.tenant")
     row = world.one("staging.tenant", "strftime(as_of, '%d %H:%M')", "strftime(today, '%d')", "history_complete")
     assert row == ("24 13:30", "25", False)
