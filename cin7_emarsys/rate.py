@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cin7_emarsys.wal import write_ahead
+
 _SCHEMA = """
 create table if not exists slots (id integer primary key, boot text not null, free_at real not null);
 create index if not exists slots_free_at on slots (free_at);
@@ -76,7 +78,7 @@ class RateWindow:
         if connection is None:
             os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
             connection = sqlite3.connect(self._file, timeout=60, isolation_level=None)
-            connection.execute("pragma journal_mode = wal")
+            write_ahead(connection)
             connection.execute("pragma synchronous = off")  # a lost permit after a power cut is older than the boot
             connection.executescript(_SCHEMA)
             self._local.connection = connection

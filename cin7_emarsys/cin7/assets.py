@@ -4,7 +4,7 @@ What belongs here: keys, descriptions, metadata, check results. What does not: r
 """
 
 # Dagster reads the annotations of its functions, so they must not be postponed.
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,16 @@ def _schema(table: str) -> TableSchema:
     )
 
 
-def _figures(warehouse: Warehouse, table: str, loaded: Loaded, **more: Any) -> dict[str, Any]:
+def _counts(warehouse: Warehouse, *tables: str) -> dict[str, int]:
+    """Rows of these tables of `raw`."""
     with warehouse.read() as connection:
-        count = connection.execute(f"select count(*) from raw.{table}").fetchone()
+        counted = {table: connection.execute(f"select count(*) from raw.{table}").fetchone() for table in tables}
+    return {table: row[0] if row else 0 for table, row in counted.items()}
+
+
+def _figures(rows: int, loaded: Loaded, **more: Any) -> dict[str, Any]:
     return {
-        "dagster/row_count": count[0] if count else 0,
+        "dagster/row_count": rows,
         "inserted": loaded.inserted,
         "updated": loaded.updated,
         "unchanged": loaded.unchanged,
@@ -96,11 +101,10 @@ def _figures(warehouse: Warehouse, table: str, loaded: Loaded, **more: Any) -> d
     }
 
 
-def _beside(warehouse: Warehouse, table: str) -> MaterializeResult[Any]:
-    """A table that is filled together with another one: its row count."""
-    with warehouse.read() as connection:
-        count = connection.execute(f"select count(*) from raw.{table}").fetchone()
-    return MaterializeResult(asset_key=["raw", table], metadata={"dagster/row_count": count[0] if count else 0})
+def _beside(counts: Mapping[str, int], **more: Any) -> Iterator[MaterializeResult[Any]]:
+    """Tables that are filled together with another one: their row counts."""
+    for table, rows in counts.items():
+        yield MaterializeResult(asset_key=["raw", table], metadata={"dagster/row_count": rows, **more})
 
 
 account = AssetSpec(
@@ -128,16 +132,16 @@ _REFERENCES = {
 def reference(settings: SettingsResource, warehouse: Warehouse) -> Iterator[MaterializeResult[Any]]:
     """Account, locations, categories, brands, price tiers."""
     loaded = settings.load()
-    results: list[MaterializeResult[Any]] = []
+    done: dict[str, extract.Read] = {}
     with Cin7(loaded) as cin7:
         for table in _REFERENCES:
             if table == "me":
-                read = extract.read_account(cin7, warehouse, loaded.paths.landing)
+                done[table] = extract.read_account(cin7, warehouse, loaded.paths.landing)
             else:
-                read = extract.read_list(cin7, warehouse, loaded.paths.landing, table, full=True)
-            metadata = _figures(warehouse, table, read.loaded, calls=read.calls)
-            results.append(MaterializeResult(asset_key=["raw", table], metadata=metadata))
-    yield from results
+                done[table] = extract.read_list(cin7, warehouse, loaded.paths.landing, table, full=True)
+    for table, rows in _counts(warehouse, *done).items():
+        metadata = _figures(rows, done[table].loaded, calls=done[table].calls)
+        yield MaterializeResult(asset_key=["raw", table], metadata=metadata)
 
 
 _LISTS = {
@@ -160,7 +164,7 @@ def _list(table: str) -> AssetsDefinition:
         with Cin7(loaded) as cin7:
             done = extract.read_list(cin7, warehouse, loaded.paths.landing, table, full=config.full)
         more = {"calls": done.calls, "mode": done.mode, "watermark": done.watermark.isoformat()}
-        return MaterializeResult(metadata=_figures(warehouse, table, done.loaded, **more))
+        return MaterializeResult(metadata=_figures(_counts(warehouse, table)[table], done.loaded, **more))
 
     return read
 
@@ -187,10 +191,10 @@ def sale_headers(
     with Cin7(loaded) as cin7:
         scan = sales.scan_headers(cin7, warehouse, loaded.paths.landing, full=config.full)
     more = {"calls": scan.calls, "watermark": scan.at.isoformat(), "details_queued": scan.queued}
-    yield MaterializeResult(
-        asset_key=["raw", "sale_headers"], metadata=_figures(warehouse, "sale_headers", scan.loaded, **more)
-    )
-    yield _beside(warehouse, "credit_note_headers")
+    counts = _counts(warehouse, "sale_headers", "credit_note_headers")
+    metadata = _figures(counts.pop("sale_headers"), scan.loaded, **more)
+    yield MaterializeResult(asset_key=["raw", "sale_headers"], metadata=metadata)
+    yield from _beside(counts)
 
 
 @multi_asset(
@@ -210,7 +214,7 @@ def unallocated_sales(settings: SettingsResource, warehouse: Warehouse) -> Mater
     with Cin7(loaded) as cin7:
         done = sales.read_details(cin7, warehouse, loaded.paths.landing, only_unallocated=True)
     more = {"calls": done.calls, "left": done.left, "failed": done.failed}
-    return MaterializeResult(metadata=_figures(warehouse, "sales", done.loaded, **more))
+    return MaterializeResult(metadata=_figures(_counts(warehouse, "sales")["sales"], done.loaded, **more))
 
 
 @multi_asset(
@@ -261,9 +265,7 @@ def availability_snapshot(
             "calls": taken.calls,
         },
     )
-    yield _beside(warehouse, "snapshots")
-    yield _beside(warehouse, "snapshot_untrusted_skus")
-    yield _beside(warehouse, "vanished")
+    yield from _beside(_counts(warehouse, "snapshots", "snapshot_untrusted_skus", "vanished"))
 
 
 @multi_asset(
@@ -291,8 +293,7 @@ def second_look_rows(
     if done.failed:
         context.log.warning(f"{done.failed} of {done.asked} products could not be looked at and stay as they are")
     more = {"asked": done.asked, "failed": done.failed, "calls": done.calls, "whole": done.whole}
-    for result in (_beside(warehouse, "second_looks"), _beside(warehouse, "second_look_rows")):
-        yield result._replace(metadata={**(result.metadata or {}), **more})
+    yield from _beside(_counts(warehouse, "second_looks", "second_look_rows"), **more)
 
 
 @multi_asset(
@@ -313,8 +314,10 @@ def sale_details(settings: SettingsResource, warehouse: Warehouse) -> Iterator[M
     with Cin7(loaded) as cin7:
         done = sales.read_details(cin7, warehouse, loaded.paths.landing)
     more = {"calls": done.calls, "left": done.left, "failed": done.failed}
-    yield MaterializeResult(asset_key=["raw", "sales"], metadata=_figures(warehouse, "sales", done.loaded, **more))
-    yield _beside(warehouse, "credit_notes")
+    counts = _counts(warehouse, "sales", "credit_notes")
+    metadata = _figures(counts.pop("sales"), done.loaded, **more)
+    yield MaterializeResult(asset_key=["raw", "sales"], metadata=metadata)
+    yield from _beside(counts)
 
 
 assets: list[AssetsDefinition | AssetSpec] = [

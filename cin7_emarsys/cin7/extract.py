@@ -59,27 +59,22 @@ def read_list(cin7: Cin7, warehouse: Warehouse, landing: Path, table: str, *, fu
     """
     endpoint = LISTS[table]
     model, _ = load.TABLES[table]
-    since: datetime | None = None
-    if model.changed_field and not full:
+    mark: datetime | None = None
+    if model.changed_field:
         with warehouse.write() as connection:
             load.ensure_tables(connection)
-            since = load.watermark(connection, table)
+            mark = load.watermark(connection, table)
+    since = None if full else mark
+    # A repeated full read can wait for everybody else; the first one is what everybody waits for.
+    lane = "full" if full and mark and table in ("products", "customers") else None
 
     def fill(extract: Extract) -> dict[str, Any]:
         filters = {} if since is None else {"ModifiedSince": naive(since - OVERLAP)}
-        lane = "full" if since is None and table in ("products", "customers") and _known(warehouse, table) else None
         unique, total = read_pages(cin7, extract, endpoint, filters, lane=lane)
         whole = since is None and (total is None or unique >= total)
         return {"unique": unique, "total": total, "complete": whole, "conflicts": sorted(extract.conflicts)}
 
     return _land(cin7, warehouse, landing, table, fill, since=since)
-
-
-def _known(warehouse: Warehouse, table: str) -> bool:
-    """A repeated full read can wait for everybody else; the first one is what everybody waits for."""
-    with warehouse.write() as connection:
-        load.ensure_tables(connection)
-        return load.watermark(connection, table) is not None
 
 
 def read_pages(

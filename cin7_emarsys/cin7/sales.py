@@ -180,39 +180,40 @@ def read_details(cin7: Cin7, warehouse: Warehouse, landing: Path, *, only_unallo
     before = cin7.calls
     lane = "stock" if only_unallocated else "sale_details"
     where = "priority = 0" if only_unallocated else "true"
+    slice_size = max(1, min(_MAX_SLICE, cin7.calls_per_minute))
+    tried: set[str] = set()  # and could not be read: what was read has left the queue
+    hopeless = False
+
+    def ask(connection: DuckDBPyConnection, which: str, order: str, most: int) -> list[tuple[str, datetime, str]]:
+        return connection.execute(
+            f"select sale_id, updated, kind from raw.sale_queue where {where} and {which} "
+            f"and not list_contains($tried, sale_id) order by {order}, sale_id limit $most",
+            {"attempts": _MAX_ATTEMPTS, "tried": list(tried), "most": most},
+        ).fetchall()
+
+    def look(connection: DuckDBPyConnection) -> list[tuple[str, datetime, str]]:
+        """What to read next, and how much is left. What Cin7 refused too often comes last: a few, and once."""
+        nonlocal hopeless
+        result.left, result.failed = _count(connection, where), _count(connection, "attempts > 0")
+        if hopeless:
+            return []
+        due = ask(connection, "attempts < $attempts", "priority, attempts, order_date desc nulls last", slice_size)
+        hopeless = not due
+        return due or ask(connection, "attempts >= $attempts", "attempts", _HOPELESS)
+
+    for table in ("sales", "credit_notes"):
+        sweep(landing, table)
     with warehouse.write() as connection:
         load.ensure_tables(connection)
         total = _count(connection, f"{where} and attempts < $most", most=_MAX_ATTEMPTS)
+        due = look(connection)
     done = 0
-    tried: set[str] = set()
-    slice_size = max(1, min(_MAX_SLICE, cin7.calls_per_minute))
-    for table in ("sales", "credit_notes"):
-        sweep(landing, table)
-    hopeless = False
-    while not hopeless:
-        with warehouse.read() as connection:
-            due = connection.execute(
-                f"select sale_id, updated, kind from raw.sale_queue where {where} and attempts < $most "
-                "and not list_contains($tried, sale_id) "
-                "order by priority, attempts, order_date desc nulls last, sale_id limit $limit",
-                {"most": _MAX_ATTEMPTS, "tried": list(tried), "limit": slice_size},
-            ).fetchall()
-            if not due:
-                hopeless = True
-                due = connection.execute(
-                    f"select sale_id, updated, kind from raw.sale_queue where {where} and attempts >= $most "
-                    "and not list_contains($tried, sale_id) order by attempts, sale_id limit $limit",
-                    {"most": _MAX_ATTEMPTS, "tried": list(tried), "limit": _HOPELESS},
-                ).fetchall()
-        if not due:
-            break
-        failures = _read_slice(cin7, warehouse, landing, due, lane, result)
-        tried.update(failures)  # what was read has left the queue
+    while due:
+        tried.update(_read_slice(cin7, warehouse, landing, due, lane, result))
         done += len(due)
         progress.report("sale details", done, max(total, done))
-    with warehouse.read() as connection:
-        result.left = _count(connection, where)
-        result.failed = _count(connection, "attempts > 0")
+        with warehouse.read() as connection:
+            due = look(connection)
     result.calls = cin7.calls - before
     return result
 

@@ -31,7 +31,7 @@ from cin7_emarsys.emarsys.delivery import Delivery, Report, keep_examples
 from cin7_emarsys.emarsys.events import deliver_events
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.product_items import deliver_catalogue
-from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.emarsys.projection import projected
 from cin7_emarsys.emarsys.sales import deliver_sales
 from cin7_emarsys.emarsys.setup import prepare
 from cin7_emarsys.settings_resource import SettingsResource
@@ -184,22 +184,21 @@ _LEDGER_TABLES = {
 def delivery_tables(settings: SettingsResource, warehouse: Warehouse) -> Iterator[MaterializeResult[Any]]:
     """The ledger as tables of the warehouse."""
     ledger = Ledger(settings.load().ledger_url)
+    results: list[MaterializeResult[Any]] = []
     try:
-        project(ledger, warehouse)
+        with projected(ledger, warehouse) as connection:
+            for table in _LEDGER_TABLES:
+                count = connection.execute(f"select count(*) from delivery.{table}").fetchone()
+                described = connection.execute(f"describe delivery.{table}").fetchall()
+                schema = TableSchema([TableColumn(name, kind) for name, kind, *_ in described])
+                results.append(
+                    MaterializeResult(
+                        asset_key=["delivery", table],
+                        metadata={"dagster/row_count": count[0] if count else 0, "dagster/column_schema": schema},
+                    )
+                )
     finally:
         ledger.close()
-    results: list[MaterializeResult[Any]] = []
-    with warehouse.read() as connection:
-        for table in _LEDGER_TABLES:
-            count = connection.execute(f"select count(*) from delivery.{table}").fetchone()
-            described = connection.execute(f"describe delivery.{table}").fetchall()
-            schema = TableSchema([TableColumn(name, kind) for name, kind, *_ in described])
-            results.append(
-                MaterializeResult(
-                    asset_key=["delivery", table],
-                    metadata={"dagster/row_count": count[0] if count else 0, "dagster/column_schema": schema},
-                )
-            )
     yield from results
 
 

@@ -23,7 +23,7 @@ import fsspec
 from cin7_emarsys import crash, locks, progress
 from cin7_emarsys.emarsys import payloads
 from cin7_emarsys.emarsys.delivery import Delivery, Report
-from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
+from cin7_emarsys.emarsys.projection import project, projected
 from cin7_emarsys.settings import Settings
 
 
@@ -50,9 +50,7 @@ def publish(delivery: Delivery) -> Report:
         for version, sha in ledger.unfinished_publications():  # a crash between the rename and its note
             if filesystem.exists(target) and _sha(filesystem.cat_file(target)) == sha:
                 ledger.published(version, _now())
-        project(ledger, warehouse)
-        with warehouse.write() as connection:
-            ensure_delivery_tables(connection)
+        with projected(ledger, warehouse) as connection:
             report.refused = delivery.refusing(connection)
             cursor = connection.execute(
                 "select product_id, payload_hash, "

@@ -28,7 +28,7 @@ from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.ledger import Ledger
-from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
+from cin7_emarsys.emarsys.projection import project, projected
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.resource import Warehouse
@@ -120,11 +120,10 @@ class Delivery:
 
     @contextmanager
     def open(self) -> Iterator[Emarsys]:
-        """Holds the flow's lock, settles open intents, brings the projection up to date before and after."""
+        """Holds the flow's lock, settles open intents, and brings the projection up to date when something was sent."""
         started = time.perf_counter()
         with locks.held(self.settings.paths.locks, f"flow-{self.flow}"), connect(self.settings) as emarsys:
             self._recover(emarsys)
-            project(self.ledger, self.warehouse)
             try:
                 yield emarsys
             finally:
@@ -145,7 +144,8 @@ class Delivery:
             self.ledger.close_batch(batch_id, dict.fromkeys(keys, verdict), emarsys.now(), note="recovered")
 
     def plan(self, query: str, count: str, **parameters: object) -> Path | None:
-        """The changed records as a file of JSON lines, or None when a gate refuses; asked in the same transaction."""
+        """The changed records as a file of JSON lines, or None when a gate refuses; asked in the same transaction, in which
+        the projection has been brought up to date."""
         self.settings.paths.outbox.mkdir(parents=True, exist_ok=True)
         for left in self.settings.paths.outbox.glob(
             f"{self.flow}-*.ndjson"
@@ -165,8 +165,7 @@ class Delivery:
         self, outbox: Path, query: str, count: str, parameters: Mapping[str, object], limits: Mapping[str, str]
     ) -> bool:
         """Whether no gate refused. What does not fit in memory goes to disk meanwhile."""
-        with self.warehouse.write() as connection:
-            ensure_delivery_tables(connection)
+        with projected(self.ledger, self.warehouse) as connection:
             self.report.refused = self.refusing(connection)
             with _limited(connection, limits):
                 counts = _named(connection, count, parameters)

@@ -222,6 +222,13 @@ class Ledger:
             asked = select(batches.c.batch_id).where(batches.c.endpoint == endpoint, batches.c.accepted > 0).limit(1)
             return connection.execute(asked).first() is not None
 
+    def accepted_last(self, flow: str) -> datetime | None:
+        """When Emarsys last accepted a record of this flow."""
+        with self.engine.connect() as connection:
+            newest = select(func.max(batches.c.closed_at)).where(batches.c.flow == flow, batches.c.accepted > 0)
+            found: datetime | None = connection.execute(newest).scalar_one()
+        return found
+
     def keep_connection(self, event_id: str, email: bool, at: datetime) -> None:
         """Keeps whether an e-mail hangs on this event, as the vendor's last answer told."""
         with self.write() as connection:

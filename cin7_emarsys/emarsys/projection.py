@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,31 +83,34 @@ def ensure_delivery_tables(connection: DuckDBPyConnection) -> None:
     schema.ensure(connection, "delivery", _TABLES)
 
 
-def project(ledger: Ledger, warehouse: Warehouse) -> int:
-    """Brings `delivery.*` up to date with the ledger, slice by slice in the order of changes. Returns how many batches were
-    new or had changed."""
-    done = 0
+@contextmanager
+def projected(ledger: Ledger, warehouse: Warehouse) -> Iterator[DuckDBPyConnection]:
+    """A writing transaction in which `delivery.*` is as the ledger is now; slices before the last are committed already."""
     with tempfile.TemporaryDirectory() as folder, ledger.snapshot() as source:
-        more = True
-        while more:
+        while True:
             with warehouse.write() as connection:
                 ensure_delivery_tables(connection)
-                taken, more = _slice(connection, source, Path(folder))
-                if not more:
+                if not _slice(connection, source, Path(folder)):
                     _small_tables(connection, source, Path(folder))
-            done += taken
-    return done
+                    yield connection
+                    return
 
 
-def _slice(connection: DuckDBPyConnection, source: Connection, folder: Path) -> tuple[int, bool]:
-    """Takes the next batches over, with their records. Returns how many, and whether there are more."""
+def project(ledger: Ledger, warehouse: Warehouse) -> None:
+    """Brings `delivery.*` up to date with the ledger, slice by slice in the order of changes."""
+    with projected(ledger, warehouse):
+        pass
+
+
+def _slice(connection: DuckDBPyConnection, source: Connection, folder: Path) -> bool:
+    """Takes the next batches over, with their records. Returns whether there are more."""
     mark = connection.execute("select coalesce(max(changed_seq), 0) from delivery.batches").fetchone()
     newer = batches.c.changed_seq > (mark[0] if mark else 0)
     chosen = select(batches.c.batch_id, batches.c.changed_seq, batches.c.records).where(newer)
     found = source.execute(chosen.order_by(batches.c.changed_seq).limit(_BATCHES)).all()
     new = found[: max(bisect_right(list(accumulate(row.records for row in found)), _RECORDS), 1)]
     if not new:
-        return 0, False
+        return False
     ids = [row.batch_id for row in new]
     known = connection.execute(
         "select count(*) from delivery.batches where list_contains($ids, batch_id)", {"ids": ids}
@@ -119,7 +123,7 @@ def _slice(connection: DuckDBPyConnection, source: Connection, folder: Path) -> 
     inside = records.c.batch_id.in_(select(batches.c.batch_id).where(within))
     _load(connection, folder, "delivery.records", source, records.c, inside)
     connection.execute(_DELIVERED, {"ids": ids})
-    return len(new), len(new) < len(found) or len(found) == _BATCHES
+    return len(new) < len(found) or len(found) == _BATCHES
 
 
 def _small_tables(connection: DuckDBPyConnection, source: Connection, folder: Path) -> None:

@@ -87,11 +87,8 @@ def _wait_until_settled(delivery: Delivery, emarsys: Emarsys, settle: timedelta)
     """Sales lines of a contact Emarsys does not know yet land on a pseudo contact for good: the newest one must settle."""
     if delivery.report.dry_run:
         return
-    with delivery.warehouse.read() as connection:
-        newest = connection.execute(
-            "select max(accepted_at) from delivery.delivered where flow = 'contacts'"
-        ).fetchone()
-    while newest and newest[0] and (left := (newest[0] + settle - emarsys.now()).total_seconds()) > 0:
+    newest = delivery.ledger.accepted_last("contacts")
+    while newest and (left := (newest + settle - emarsys.now()).total_seconds()) > 0:
         progress.report("seconds until new contacts have settled", 0, round(left))
         time.sleep(min(left, 5))
 

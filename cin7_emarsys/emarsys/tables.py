@@ -42,6 +42,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.schema import CreateColumn
 
 from cin7_emarsys import schema
+from cin7_emarsys.wal import write_ahead
 
 metadata = MetaData()
 
@@ -210,7 +211,7 @@ def _bring_up_to_date(connection: Connection) -> None:
 def _durable(connection: Any, _: object) -> None:
     cursor = connection.cursor()
     cursor.execute("pragma busy_timeout = 60000")
-    cursor.execute("pragma journal_mode = wal")
+    write_ahead(connection)
     cursor.execute("pragma synchronous = full")
     cursor.execute("pragma foreign_keys = on")
     cursor.close()

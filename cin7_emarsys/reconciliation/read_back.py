@@ -23,7 +23,7 @@ from cin7_emarsys import progress, schema
 from cin7_emarsys.emarsys.client import BATCH, EMAIL_FIELD, OPT_IN_FIELD, Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.ledger import Ledger
-from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.emarsys.projection import projected
 from cin7_emarsys.erased import Erased
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing, TransportError
@@ -74,12 +74,11 @@ def read_contacts(settings: Settings, warehouse: Warehouse, *, scope: Scope = "a
     """
     ledger = Ledger(settings.ledger_url)
     try:
-        project(ledger, warehouse)
+        with projected(ledger, warehouse) as connection:
+            schema.ensure(connection, "read_back", _TABLE)
+            known = _chosen(connection, scope, settings.merchant.read_back.cycle_days)
     finally:
         ledger.close()
-    with warehouse.write() as connection:
-        schema.ensure(connection, "read_back", _TABLE)
-        known = _chosen(connection, scope, settings.merchant.read_back.cycle_days)
     read = ReadBack(asked=len(known))
     if not known and scope == "sent":
         return read

@@ -13,7 +13,7 @@ import pytest
 from cin7_emarsys.emarsys import repair
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.ledger import Intended, Ledger
-from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.resource import Warehouse
 
@@ -39,7 +39,15 @@ class Both:
         self.ledger.close_batch(batch, {key: verdict}, AT, status=200, seconds=0.5)
 
     def project(self) -> int:
-        return project(self.ledger, self.warehouse)
+        """How many batches came over, new or anew."""
+        before = self._batches()
+        project(self.ledger, self.warehouse)
+        return len(self._batches() - before)
+
+    def _batches(self) -> set[tuple[Any, ...]]:
+        with self.warehouse.write() as connection:
+            ensure_delivery_tables(connection)
+            return set(connection.execute("select batch_id, changed_seq from delivery.batches").fetchall())
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with self.warehouse.read() as connection:
