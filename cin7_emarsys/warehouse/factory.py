@@ -191,13 +191,13 @@ def build(connection: DuckDBPyConnection, merchant: Merchant, only: Iterable[str
     wanted = set(known) if only is None else set(only)
     if wanted - set(known):
         raise KeyError(f"no such model: {', '.join(sorted(wanted - set(known)))}")
-    with sources(connection):
+    with sources(connection, read_by(wanted)):
         return [_write(connection, model) for model in known.values() if model.name in wanted]
 
 
 def build_alone(connection: DuckDBPyConnection, wanted: Set[str]) -> None:
     """Write these models by the policy that is there, and make sure of no other table than those they read."""
-    with sources(connection, read_by(wanted)):
+    with sources(connection, read_by(wanted), in_base=False):
         for model in models().values():
             if model.name in wanted:
                 _write(connection, model)
@@ -210,12 +210,14 @@ def read_by(names: Iterable[str]) -> set[str]:
 
 
 @contextmanager
-def sources(connection: DuckDBPyConnection, only: Set[str] | None = None) -> Iterator[None]:
-    """Stand-ins, empty, for the tables that no room has made yet; gone again afterwards, but for `operations`."""
+def sources(connection: DuckDBPyConnection, only: Set[str] | None = None, *, in_base: bool = True) -> Iterator[None]:
+    """Stand-ins, empty, for those tables (all that models read) that no room has made yet; gone again afterwards, but for
+    `operations`. Not ``in_base``: a view may stand for another base's table."""
     kinds, columns = _kinds(connection), _columns(connection)
     needed = read_by(models()) if only is None else only
-    # An earlier version may have kept a model as the other kind; built alone, a view may stand for another base's table.
-    for name in needed & models().keys() & kinds.keys() if only is None else ():
+    for name in (
+        needed & models().keys() & kinds.keys() if in_base else ()
+    ):  # an earlier version kept it as the other kind
         if kinds[name] != ("view" if models()[name].materialize == "view" else "table"):
             connection.execute(f"drop {kinds.pop(name)} {name}")
     present = kinds.keys()
@@ -233,7 +235,7 @@ def sources(connection: DuckDBPyConnection, only: Set[str] | None = None) -> Ite
             schema.add_columns(connection, name, stated[name], types=False)  # only parts of them are stated
     for model in models().values():  # our own: stay, so that a cadence can be the first to build its part of them
         if model.name in needed - present:
-            _ensure(connection, model)
+            _make(connection, model)
     yield
     for name in missing:
         connection.execute(f"drop table {name}")
@@ -248,7 +250,9 @@ def _write(connection: DuckDBPyConnection, model: Model) -> Built:
             if model.materialize == "view":
                 connection.execute(f"create or replace view {model.name} as {model.sql}")
             else:
-                _ensure(connection, model)
+                _make(connection, model)
+                # an insert says by itself what does not fit
+                schema.add_columns(connection, model.name, model.table_columns, types=False)
                 (_append if model.materialize == "append" else _keep_history)(connection, model)
             counted = connection.execute(f"select count(*) from {model.name}").fetchone()
         figures = connection.execute(_figures(model, model.name)).fetchone() if model.figures else None
@@ -265,15 +269,13 @@ def _figures(model: Model, source: str) -> str:
     return f"select {', '.join(model.figures.values())} from {source}{open_rows}"
 
 
-def _ensure(connection: DuckDBPyConnection, model: Model) -> None:
+def _make(connection: DuckDBPyConnection, model: Model) -> None:
+    """An empty table, or the view, unless it is there."""
     if model.materialize == "view":
         connection.execute(f"create view if not exists {model.name} as {model.sql}")
-        return
-    listed = ", ".join(f'"{name}" {kind}' for name, kind in model.table_columns.items())
-    connection.execute(f"create table if not exists {model.name} ({listed})")
-    schema.add_columns(
-        connection, model.name, model.table_columns, types=False
-    )  # an insert says by itself what does not fit
+    else:
+        listed = ", ".join(f'"{name}" {kind}' for name, kind in model.table_columns.items())
+        connection.execute(f"create table if not exists {model.name} ({listed})")
 
 
 def _append(connection: DuckDBPyConnection, model: Model) -> None:
@@ -346,7 +348,7 @@ def _typed(model: Model, connection: DuckDBPyConnection, stated: Mapping[str, di
                 model.file, f"prior.sql states other columns or types: {', '.join(sorted(wrong)) or 'order'}"
             )
     else:
-        _ensure(connection, typed)
+        _make(connection, typed)
     return typed
 
 

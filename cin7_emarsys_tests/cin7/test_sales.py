@@ -15,11 +15,9 @@ def _details_asked(reader: Reader, since: int) -> list[str]:
 
 def _caught_up(reader: Reader) -> None:
     """Everything that earlier tests have left is read."""
+    reader.advance(hours=1)  # past the overlap of two scans
     reader.headers()
     reader.details()
-    reader.advance(hours=1)
-    reader.headers()
-    assert reader.query("select count(*) from raw.sale_queue where attempts = 0") == [(0,)]
 
 
 def test_two_phases_and_nothing_twice(reader: Reader) -> None:

@@ -142,9 +142,9 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield make_place(tmp_path / "project", environment)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A place after an undisturbed nightly sync; nothing happens at its merchant."""
+    """A place after an undisturbed nightly sync, for all tests of a file."""
     with running_sandbox() as environment:
         made = make_place(tmp_path_factory.mktemp("loaded") / "project", environment)
         made.scheduled("nightly")

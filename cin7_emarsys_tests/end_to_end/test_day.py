@@ -3,52 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any
 
 import pytest
 
-from cin7_emarsys_tests.conftest import soak
 from cin7_emarsys_tests.end_to_end.conftest import Place
 from cin7_emarsys_tests.end_to_end.month import lived_through
-from cin7_emarsys_tests.end_to_end.test_kill import told_through_kills
-
-
-def test_a_day_reaches_emarsys_once_and_truly(busy: Place) -> None:
-    before = {tuple(line) for line in busy.judged()["sales"]}
-    day = busy.ask("CIN7", "/_sandbox/merchant", {"do": "day"})["events"]
-    outcome = busy.sync("nightly")
-    assert outcome["ok"]
-
-    shipped = {deed["order_number"] for deed in day if deed["do"] == "ship"}
-    refunded = {deed["order_number"] for deed in day if deed["do"] == "refund"}
-    events = busy.ask("EMARSYS", "/_sandbox/events?limit=1000")["events"]
-    orders = {kind: [e["data"]["order"] for e in events if e["event"] == kind] for kind in {e["event"] for e in events}}
-    assert sorted(orders["cin7_order_shipped"]) == sorted(shipped)
-    assert sorted(orders["cin7_refund_issued"]) == sorted(refunded)
-    # first and repeat purchase are marketing, and nobody has opted in
-    assert "cin7_repeat_purchase" not in orders
-    assert "cin7_first_purchase" not in orders
-
-    fresh = [line for line in busy.judged()["sales"] if line not in before]
-    invoiced = {deed["order_number"] for deed in day if deed["do"] == "invoice"}
-    assert {order for order, *_ in fresh} == invoiced | refunded
-
-    quarantined = next(deed["sku"] for deed in day if deed["do"] == "transfer")
-    assert busy.rows(f"select available, c_stock from mart.catalogue where item = '{quarantined}'") == [(False, 0)]
-    promised = next(deed["sku"] for deed in day if deed["do"] == "sell_out")
-    assert busy.rows(f"select available from mart.catalogue where item = '{promised}'") == [(False,)]
-    deprecated = next(deed["sku"] for deed in day if deed["do"] == "deprecate")
-    state = f"select available, c_stock_state from mart.catalogue where item = '{deprecated}'"
-    assert busy.rows(state) == [(False, "discontinued")]
-
-    busy.sync("stock")  # what came back into stock is confirmed by a second snapshot
-    again = busy.sync("nightly")
-    assert [key for key, figures in again["assets"].items() if figures.get("sent")] == []
-
-
-def test_a_process_that_is_killed_while_it_tells_a_day(busy: Place) -> None:
-    told_through_kills(busy, "answered@2")
 
 
 @pytest.mark.soak
@@ -127,57 +87,6 @@ def test_what_differs_at_emarsys_is_found_mended_by_its_command_and_gone(busy: P
     assert set(found) <= resolved
     audit = busy.rows("select command, reason from operations.audit where command like 'exceptions%' order by entry")
     assert audit[:1] == [("exceptions assign", "she owns the field map")]
-
-
-_PATHS = {"contacts": "/contact/?", "sales": "sales-data", "events": "/trigger"}
-
-
-@pytest.mark.parametrize(
-    "faults",
-    [
-        *soak({"contacts": "applied-then-503", "sales": "applied-then-503", "events": "applied-then-503"}),
-        {"contacts": "partial-reject", "sales": "applied-then-503", "events": "partial-reject"},
-    ],
-    ids=["applied-then-503", "partial-reject"],
-)
-def test_a_day_under_write_side_faults_doubles_nothing(busy: Place, faults: dict[str, str]) -> None:
-    """Contacts, sales lines and events of a day are in flight when Emarsys misbehaves. Last: what it leaves is parked."""
-    (before,) = busy.rows("select coalesce(max(batch_id), 0) from delivery.batches")[0]
-    busy.ask("CIN7", "/_sandbox/merchant", {"do": "day"})
-    specs = [{"name": name, "service": "emarsys", "path": _PATHS[flow], "nth": 1} for flow, name in faults.items()]
-    busy.ask("EMARSYS", "/_sandbox/faults", specs, "PUT")
-    busy.sync("orders", code=None)
-    fired = [spec["fired"] for spec in busy.ask("EMARSYS", "/_sandbox/faults")]
-    busy.ask("EMARSYS", "/_sandbox/faults", [], "PUT")
-    assert fired == [1, 1, 1]
-    of_this_day = f" and batch_id > {before}"
-    busy.sync("orders", code=None)
-
-    conserved = "select batch_id from delivery.batches left join delivery.records using (batch_id) group by all " \
-        "having any_value(batches.records) <> count(records.outcome)"  # fmt: skip
-    assert busy.rows(conserved) == []
-    rejected = busy.rows("select flow, key, reason from delivery.records where outcome = 'rejected'" + of_this_day)
-    assert sorted({flow for flow, _, _ in rejected}) == sorted(
-        f for f, name in faults.items() if name == "partial-reject"
-    )
-    assert all(reason for _, _, reason in rejected)
-
-    judged = busy.judged()
-    events = Counter(trigger for _, trigger, _ in judged["events"])
-    assert events and set(events.values()) == {1}
-    lines = Counter((o, i, round(p, 4), q, e) for o, i, p, q, e, _ in judged["sales"])
-    mart = busy.rows('select "order", item, price, quantity, email from mart.sales_lines')
-    wanted = Counter((o, i, float(p), float(q), e) for o, i, p, q, e in mart)
-    assert lines - wanted == Counter()
-    # all that is there was applied once: what got no answer is parked as unknown, never sent again
-    refused = {key for flow, key, _ in rejected if flow == "contacts"}
-    assert {line[4] for line in wanted - lines} <= refused
-    parked = busy.rows(
-        "select distinct flow from delivery.records where outcome = 'unknown' and flow <> 'contacts'" + of_this_day
-    )
-    assert sorted(flow for (flow,) in parked) == sorted(
-        flow for flow, name in faults.items() if name == "applied-then-503" and flow != "contacts"
-    )
 
 
 def _open(place: Place) -> dict[tuple[str, str], dict[str, Any]]:

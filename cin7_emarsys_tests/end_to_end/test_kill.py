@@ -24,7 +24,7 @@ _MOMENTS: tuple[tuple[float | str, ...], ...] = (
 Line = tuple[Any, ...]
 
 
-def _kill(place: Place, moment: float | str, job: str = "nightly") -> bool:
+def killed(place: Place, moment: float | str, job: str = "nightly") -> bool:
     """Whether it died: a point need not be reached."""
     point = {"CRASH_AT": moment} if isinstance(moment, str) else {}
     with place.start("sync", job, "--json", **point) as process:
@@ -73,7 +73,7 @@ def _resolve(place: Place, flow: str, applied: Counter[Any], name: dict[int, Any
 @pytest.mark.parametrize("moments", _MOMENTS)
 def test_killed_then_synced_again(loaded: Place, place: Place, moments: tuple[float | str, ...]) -> None:
     for moment in moments:
-        _kill(place, moment)
+        killed(place, moment)
     place.sync("nightly")
     assert warehouse(place) == warehouse(loaded)
     mine, undisturbed = place.judged(), loaded.judged()
@@ -98,15 +98,11 @@ def test_killed_then_synced_again(loaded: Place, place: Place, moments: tuple[fl
 @pytest.mark.soak
 @pytest.mark.parametrize("point", ["intended", "connecting", "sent", "answered", "closed"])
 def test_killed_while_a_day_is_told(place: Place, point: str) -> None:
-    """Contacts, sales lines and events are in flight, one flow after the other."""
+    """Contacts, sales lines and events are in flight, one flow after the other, and each is killed."""
     place.sync("nightly")
-    told_through_kills(place, point, f"{point}@2", f"{point}@3")
-
-
-def told_through_kills(place: Place, *points: str) -> None:
-    """A day at a merchant of whom all is told, and a kill at each point of its telling."""
     place.ask("CIN7", "/_sandbox/merchant", {"do": "day"})
-    assert [point for point in points if not _kill(place, point, "orders")] == []
+    points = (point, f"{point}@2", f"{point}@3")
+    assert [point for point in points if not killed(place, point, "orders")] == []
     place.sync("orders")
     for flow in ("sales", "events"):
         parked = _parked(place, flow)

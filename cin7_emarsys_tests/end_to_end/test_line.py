@@ -1,9 +1,10 @@
-"""From vendor to vendor through Dagster: a first load, and what a second run does."""
+"""From vendor to vendor through Dagster: a first load, what a second run does, and a day of business, in this order."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from cin7_emarsys_tests.conftest import soak
 from cin7_emarsys_tests.end_to_end.conftest import Place, make_place
+from cin7_emarsys_tests.end_to_end.test_kill import killed
 
 FLOWS = ("contacts", "sales", "events")
 
@@ -141,12 +143,12 @@ def test_each_cadence_runs_by_itself_and_changes_nothing(loaded: Place, job: str
     assert {key: figures["sent"] for key, figures in outcome["assets"].items() if figures.get("sent")} == {}
 
 
-def test_a_first_load_and_three_unchanged_snapshots_send_no_mail(loaded: Place) -> None:
+def test_a_first_load_and_unchanged_snapshots_send_no_mail(loaded: Place) -> None:
     with loaded.start("serve", "--port", "0", "--json") as feed:
         try:
             assert feed.stdout
             address = json.loads(feed.stdout.readline())["url"]
-            for number in range(4):
+            for number in range(3):
                 if number:
                     assert loaded.sync("stock")["ok"]
                 assert loaded.ask("EMARSYS", "/_sandbox/catalog/pull", {"url": address})["status"] != "rejected"
@@ -199,3 +201,91 @@ def test_wrong_credentials_are_one_clear_sentence(loaded: Place, tmp_path: Path)
     assert wrong["CIN7_APPLICATION_KEY"] not in str(outcome)
     # one call for each list of the job, and none again
     assert place.ask("CIN7", "/_sandbox/requests?limit=1")["total"] - before <= 2
+
+
+# From here on something happens at the merchant.
+
+
+def test_a_day_reaches_emarsys_once_and_truly_though_a_process_was_killed(loaded: Place) -> None:
+    before = {tuple(line) for line in loaded.judged()["sales"]}
+    day = loaded.ask("CIN7", "/_sandbox/merchant", {"do": "day"})["events"]
+    assert killed(loaded, "closed@2", "orders"), "the sales lines are sent and written down, and nothing else is done"
+    outcome = loaded.sync("nightly")
+    assert outcome["ok"]
+
+    shipped = {deed["order_number"] for deed in day if deed["do"] == "ship"}
+    refunded = {deed["order_number"] for deed in day if deed["do"] == "refund"}
+    events = loaded.ask("EMARSYS", "/_sandbox/events?limit=1000")["events"]
+    orders = {kind: [e["data"]["order"] for e in events if e["event"] == kind] for kind in {e["event"] for e in events}}
+    assert sorted(orders["cin7_order_shipped"]) == sorted(shipped)
+    assert sorted(orders["cin7_refund_issued"]) == sorted(refunded)
+    # first and repeat purchase are marketing, and nobody has opted in
+    assert "cin7_repeat_purchase" not in orders
+    assert "cin7_first_purchase" not in orders
+
+    fresh = [line for line in loaded.judged()["sales"] if line not in before]
+    invoiced = {deed["order_number"] for deed in day if deed["do"] == "invoice"}
+    assert {order for order, *_ in fresh} == invoiced | refunded
+
+    quarantined = next(deed["sku"] for deed in day if deed["do"] == "transfer")
+    assert loaded.rows(f"select available, c_stock from mart.catalogue where item = '{quarantined}'") == [(False, 0)]
+    promised = next(deed["sku"] for deed in day if deed["do"] == "sell_out")
+    assert loaded.rows(f"select available from mart.catalogue where item = '{promised}'") == [(False,)]
+    deprecated = next(deed["sku"] for deed in day if deed["do"] == "deprecate")
+    state = f"select available, c_stock_state from mart.catalogue where item = '{deprecated}'"
+    assert loaded.rows(state) == [(False, "discontinued")]
+
+    loaded.sync("stock")  # what came back into stock is confirmed by a second snapshot
+    again = loaded.sync("orders")
+    assert [key for key, figures in again["assets"].items() if figures.get("sent")] == []
+
+
+_PATHS = {"contacts": "/contact/?", "sales": "sales-data", "events": "/trigger"}
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        *soak({"contacts": "applied-then-503", "sales": "applied-then-503", "events": "applied-then-503"}),
+        {"contacts": "partial-reject", "sales": "applied-then-503", "events": "partial-reject"},
+    ],
+    ids=["applied-then-503", "partial-reject"],
+)
+def test_a_day_under_write_side_faults_doubles_nothing(loaded: Place, faults: dict[str, str]) -> None:
+    """Contacts, sales lines and events of a day are in flight when Emarsys misbehaves. Last: what it leaves is parked."""
+    (before,) = loaded.rows("select coalesce(max(batch_id), 0) from delivery.batches")[0]
+    loaded.ask("CIN7", "/_sandbox/merchant", {"do": "day"})
+    specs = [{"name": name, "service": "emarsys", "path": _PATHS[flow], "nth": 1} for flow, name in faults.items()]
+    loaded.ask("EMARSYS", "/_sandbox/faults", specs, "PUT")
+    loaded.sync("orders", code=None)
+    fired = [spec["fired"] for spec in loaded.ask("EMARSYS", "/_sandbox/faults")]
+    loaded.ask("EMARSYS", "/_sandbox/faults", [], "PUT")
+    assert fired == [1, 1, 1]
+    of_this_day = f" and batch_id > {before}"
+    loaded.sync("orders", code=None)
+
+    conserved = "select batch_id from delivery.batches left join delivery.records using (batch_id) group by all " \
+        "having any_value(batches.records) <> count(records.outcome)"  # fmt: skip
+    assert loaded.rows(conserved) == []
+    rejected = loaded.rows("select flow, key, reason from delivery.records where outcome = 'rejected'" + of_this_day)
+    assert sorted({flow for flow, _, _ in rejected}) == sorted(
+        f for f, name in faults.items() if name == "partial-reject"
+    )
+    assert all(reason for _, _, reason in rejected)
+
+    judged = loaded.judged()
+    events = Counter(trigger for _, trigger, _ in judged["events"])
+    assert events and set(events.values()) == {1}
+    lines = Counter((o, i, round(p, 4), q, e) for o, i, p, q, e, _ in judged["sales"])
+    mart = loaded.rows('select "order", item, price, quantity, email from mart.sales_lines')
+    wanted = Counter((o, i, float(p), float(q), e) for o, i, p, q, e in mart)
+    assert lines - wanted == Counter()
+    # all that is there was applied once: what got no answer is parked as unknown, never sent again
+    refused = {key for flow, key, _ in rejected if flow == "contacts"}
+    assert {line[4] for line in wanted - lines} <= refused
+    parked = loaded.rows(
+        "select distinct flow from delivery.records where outcome = 'unknown' and flow <> 'contacts'" + of_this_day
+    )
+    assert sorted(flow for (flow,) in parked) == sorted(
+        flow for flow, name in faults.items() if name == "applied-then-503" and flow != "contacts"
+    )

@@ -93,9 +93,9 @@ def test_two_shells_on_a_fresh_clone_find_each_other(tmp_path: Path) -> None:
         while not (tmp_path / "var" / "sandbox.env").exists():
             assert shell.poll() is None
             time.sleep(0.05)
-        done = subprocess.run([*program, "sync", "customers"], cwd=tmp_path, env=clean, capture_output=True, text=True)
+        done = subprocess.run([*program, "plan"], cwd=tmp_path, env=clean, capture_output=True, text=True)
         shell.terminate()
         shell.communicate()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "customers" in done.stdout
+    assert "Cin7" in done.stdout
     assert not (tmp_path / "var" / "sandbox.env").exists()
