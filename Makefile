@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak dev lint docs bench clean
+.PHONY: help demo test trouble soak dev lint docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -25,8 +25,11 @@ demo: $(READY) ## A simulated merchant, a first load, a day of business, a secon
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
 
+trouble: $(READY) ## Run whole syncs that meet faults, kills and days of business (about ten minutes)
+	@$(BIN)/python -m pytest -m trouble
+
 soak: $(READY) ## Run the long tests: every fault and kill by itself, many more examples of every law
-	@$(BIN)/python -m pytest -m "soak or hypothesis" --hypothesis-profile=soak --dist=load
+	@$(BIN)/python -m pytest -m "soak or trouble or hypothesis" --hypothesis-profile=soak --dist=load
 
 dev: $(READY) ## Open the Dagster UI (http://127.0.0.1:3000) on the data in var/
 	@mkdir -p var/dagster

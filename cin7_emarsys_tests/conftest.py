@@ -28,9 +28,9 @@ def law(examples: int) -> settings:
     )
 
 
-def soak(*values: Any) -> list[Any]:
-    """Parameters that only `make soak` tries: each is of a kind of which the others have a representative."""
-    return [pytest.param(value, marks=pytest.mark.soak) for value in values]
+def trouble(*values: Any) -> list[Any]:
+    """Parameters that only `make trouble` tries: each is of a kind of which the others have a representative."""
+    return [pytest.param(value, marks=pytest.mark.trouble) for value in values]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from cin7_emarsys.operations.sync import _release_snapshot
 from cin7_emarsys.transport import TransportError
 from cin7_emarsys_tests.cin7.conftest import Reader
-from cin7_emarsys_tests.conftest import soak
+from cin7_emarsys_tests.conftest import trouble
 
 _PATH = {"service": "cin7", "path": "/ref/productavailability?"}
 
@@ -70,7 +70,7 @@ def test_a_snapshot_that_never_is_whole_changes_nothing(fault: str, reader: Read
     assert reader.query("select trusted, passes from raw.snapshots order by taken_at") == [(True, 1), (False, 3)]
 
 
-@pytest.mark.parametrize("fault", ["truncated", "error-200", *soak("html-200", "server-error")])
+@pytest.mark.parametrize("fault", ["truncated", "error-200", *trouble("html-200", "server-error")])
 def test_a_page_that_cannot_be_read_changes_nothing(fault: str, reader: Reader) -> None:
     reader.snapshot()
     stock = _stock(reader)

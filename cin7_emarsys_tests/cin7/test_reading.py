@@ -14,7 +14,7 @@ from cin7_emarsys.cin7.landing import Extract
 from cin7_emarsys.cin7.models import Product
 from cin7_emarsys.transport import AuthFailed, NotJson, Transient, TransportError
 from cin7_emarsys_tests.cin7.conftest import Reader
-from cin7_emarsys_tests.conftest import soak
+from cin7_emarsys_tests.conftest import trouble
 
 _ALL = {**LISTS, "sale_headers": SALES, "credit_note_headers": CREDIT_NOTES, "availability": AVAILABILITY}
 
@@ -164,7 +164,7 @@ def _without_faults(vendor: dict[str, str], read: Callable[[dict[str, str]], Rea
     return _calm[vendor["CIN7_BASE_URL"]]
 
 
-@pytest.mark.parametrize("fault", [*_FEW, *soak(*(fault for fault in (*_SURVIVED, *_LISTED) if fault not in _FEW))])
+@pytest.mark.parametrize("fault", [*_FEW, *trouble(*(fault for fault in (*_SURVIVED, *_LISTED) if fault not in _FEW))])
 def test_a_fault_now_and_then_changes_nothing(
     fault: str, sandbox: dict[str, str], read: Callable[[dict[str, str]], Reader]
 ) -> None:
@@ -213,9 +213,9 @@ def test_a_fault_between_two_pages(fault: str, reader: Reader) -> None:
         ("html-200", NotJson),
         ("error-200", Transient),
         ("incomplete-snapshot", BadPage),
-        pytest.param("truncated", NotJson, marks=pytest.mark.soak),
-        pytest.param("server-error", Transient, marks=pytest.mark.soak),
-        pytest.param("shifted-page", BadPage, marks=pytest.mark.soak),
+        pytest.param("truncated", NotJson, marks=pytest.mark.trouble),
+        pytest.param("server-error", Transient, marks=pytest.mark.trouble),
+        pytest.param("shifted-page", BadPage, marks=pytest.mark.trouble),
     ],
 )
 def test_a_fault_that_stays_is_told_and_changes_nothing(fault: str, kind: type[TransportError], reader: Reader) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from cin7_emarsys.transport import AuthFailed, Transient
 from cin7_emarsys_tests.cin7.conftest import Reader
-from cin7_emarsys_tests.conftest import soak
+from cin7_emarsys_tests.conftest import trouble
 
 
 def _details_asked(reader: Reader, since: int) -> list[str]:
@@ -186,7 +186,7 @@ def test_refused_credentials_are_not_about_one_sale(shop: Reader) -> None:
     assert shop.query("select attempts, last_error from raw.sale_queue") == [(0, None)]
 
 
-@pytest.mark.parametrize("fault", ["reset-before", *soak("truncated", "server-error", "throttle-429")])
+@pytest.mark.parametrize("fault", ["reset-before", *trouble("truncated", "server-error", "throttle-429")])
 def test_a_fault_now_and_then_loses_no_sale(fault: str, shop: Reader) -> None:
     _caught_up(shop)
     made = [shop.do("order")["sale_id"] for _ in range(5)]

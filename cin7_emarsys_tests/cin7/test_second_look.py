@@ -82,7 +82,7 @@ def test_it_sees_what_has_changed_since_the_snapshot(merchant: Reader) -> None:
     [
         (5, "html-200"),
         (1, "server-error"),
-        pytest.param(5, "server-error", marks=pytest.mark.soak),
+        pytest.param(5, "server-error", marks=pytest.mark.trouble),
     ],
 )
 def test_when_cin7_does_not_answer_the_reason_is_kept_and_the_run_goes_on(

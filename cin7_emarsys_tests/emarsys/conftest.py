@@ -41,7 +41,7 @@ from cin7_emarsys.sandbox.server import Protocol
 from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.resource import Warehouse
-from cin7_emarsys_tests.conftest import soak
+from cin7_emarsys_tests.conftest import trouble
 
 Row = dict[str, Any]
 FLOWS: dict[str, Callable[[Delivery], Report]] = {
@@ -75,7 +75,7 @@ LOOKED_AT = (
 )  # fmt: skip
 DERIVED = ["ltv", "last_refund_date"]
 # Faults after which nobody knows whether it was applied.
-UNKNOWN = ["applied-then-503", "reset-before", *soak("reset-after", "html-200")]
+UNKNOWN = ["applied-then-503", "reset-before", *trouble("reset-after", "html-200")]
 
 
 _processes = multiprocessing.get_context("forkserver")  # a clean process that has the imports behind it

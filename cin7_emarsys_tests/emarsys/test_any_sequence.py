@@ -302,6 +302,7 @@ def tried(vendors: Vendors, empty: Path, modes: tuple[str, ...], steps: int) -> 
     )
 
 
+@pytest.mark.trouble
 def test_any_sequence(vendors: Vendors, empty_warehouse: Path) -> None:
     tried(vendors, empty_warehouse, ("exception", "disk-full"), 8)
 

@@ -7,7 +7,7 @@ import pytest
 from cin7_emarsys.emarsys import repair
 from cin7_emarsys.emarsys.payloads import FieldsMissing
 from cin7_emarsys.transport import AuthFailed, Permanent
-from cin7_emarsys_tests.conftest import soak
+from cin7_emarsys_tests.conftest import trouble
 from cin7_emarsys_tests.emarsys.conftest import (
     Project,
     contact,
@@ -121,7 +121,7 @@ def test_a_failed_contact_waits_before_it_goes_again(work: Project) -> None:
     assert figures(work.run("contacts")) == {"sent": 2, "accepted": 2}
 
 
-@pytest.mark.parametrize("fault", ["applied-then-503", *soak("reset-after", "reset-before", "throttle-429")])
+@pytest.mark.parametrize("fault", ["applied-then-503", *trouble("reset-after", "reset-before", "throttle-429")])
 def test_contacts_get_through_a_fault(work: Project, fault: str) -> None:
     work.prepare()
     work.contacts(contact(ANA), contact(BEN))
@@ -143,7 +143,7 @@ def test_a_batch_refused_as_a_whole_is_split(work: Project, bad: int) -> None:
     assert figures(work.run("contacts")) == {"unchanged": 4}
 
 
-@pytest.mark.parametrize("bad", [{999}, *soak({0}, {0, 1, 2, 3, 500})])
+@pytest.mark.parametrize("bad", [{999}, *trouble({0}, {0, 1, 2, 3, 500})])
 def test_a_thousand_with_few_spoilt_ones_take_few_calls(work: Project, bad: set[int]) -> None:
     work.prepare()
     work.account.control("switches", {"invalid_value_scope": "batch"})

@@ -14,7 +14,7 @@ from cin7_emarsys import crash
 from cin7_emarsys.emarsys import repair
 from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.merchant import SettingsError
-from cin7_emarsys_tests.conftest import soak
+from cin7_emarsys_tests.conftest import trouble
 from cin7_emarsys_tests.emarsys.conftest import FLOWS, Project, contact, order_event, product, sales_line
 
 ANA, BEN = "ana@example.com", "ben@example.com"
@@ -54,7 +54,7 @@ def test_a_point_that_does_not_exist_is_named(work: Project, monkeypatch: pytest
     assert not any(crash.armed(point) for point in crash.POINTS)
 
 
-@pytest.mark.parametrize("point", ["sent", *soak("intended", "moved")])
+@pytest.mark.parametrize("point", ["sent", *trouble("intended", "moved")])
 def test_contacts(work: Project, point: str) -> None:
     work.prepare()
     work.contacts(contact(ANA), contact(BEN))
@@ -83,7 +83,9 @@ def after_a_failure_of_sales(work: Project, point: str, *, in_doubt: bool) -> No
     assert [line["order"] for line in work.account.judge("sales")] == BOTH
 
 
-@pytest.mark.parametrize("point", ["connecting", "answered", *soak("planned", "intended", "sent", "closed", "moved")])
+@pytest.mark.parametrize(
+    "point", ["connecting", "answered", *trouble("planned", "intended", "sent", "closed", "moved")]
+)
 def test_sales(work: Project, point: str) -> None:
     work.known(ANA)
     work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", "B", 5))
@@ -99,7 +101,7 @@ def test_sales_when_something_fails(work: Project, monkeypatch: pytest.MonkeyPat
     after_a_failure_of_sales(work, point, in_doubt=point in STILL_IN_DOUBT)
 
 
-@pytest.mark.parametrize("point", ["answered", *soak("connecting", "sent")])
+@pytest.mark.parametrize("point", ["answered", *trouble("connecting", "sent")])
 def test_events(work: Project, point: str) -> None:
     work.known(ANA, BEN)
     work.fill("mart.order_events", order_event("t1"), order_event("t2", email=BEN))
@@ -112,7 +114,7 @@ def test_events(work: Project, point: str) -> None:
     assert len(work.account.judge("mails")) == len(arrived)
 
 
-@pytest.mark.parametrize("point", ["file_in_place", *soak("planned", "file_written", "published")])
+@pytest.mark.parametrize("point", ["file_in_place", *trouble("planned", "file_written", "published")])
 def test_catalogue(work: Project, point: str) -> None:
     work.fill("mart.catalogue", product("A"))
     work.run("catalogue")

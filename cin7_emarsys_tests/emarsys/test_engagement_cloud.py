@@ -18,7 +18,7 @@ from cin7_emarsys.operations.erase import erase
 from cin7_emarsys.operations.runs import CannotRun
 from cin7_emarsys.reconciliation.read_back import read_contacts
 from cin7_emarsys.transport import Permanent
-from cin7_emarsys_tests.conftest import soak
+from cin7_emarsys_tests.conftest import trouble
 from cin7_emarsys_tests.emarsys.conftest import Account, Project, contact, figures, order_event, product, sales_line
 
 ANA, BEN = "ana@example.com", "ben@example.com"
@@ -93,7 +93,7 @@ def test_contacts_are_made_changed_and_cleared_one_by_one(cloud: Project) -> Non
     assert cloud.account.contacts()[ANA] == {"first_name": "Ana", "email": ANA, "cin7_ltv": "13"}
 
 
-@pytest.mark.parametrize("name", ["applied-then-503", *soak("reset-after", "throttle-429", "error-200")])
+@pytest.mark.parametrize("name", ["applied-then-503", *trouble("reset-after", "throttle-429", "error-200")])
 def test_a_contact_gets_through_a_fault_and_is_made_once(cloud: Project, name: str) -> None:
     """The first write of a new contact finds none; the fault meets the second, which makes it."""
     cloud.account.control("switches", {"unsaved_contact": "refused" if name == "reset-after" else "not_saved"})
@@ -214,7 +214,7 @@ def test_orders_refunds_and_corrections_sum_to_what_is_desired(cloud: Project) -
     assert not any(row["generated"] for row in cloud.account.judge("contacts"))
 
 
-@pytest.mark.parametrize("name", ["applied-then-503", *soak("reset-before", "html-200")])
+@pytest.mark.parametrize("name", ["applied-then-503", *trouble("reset-before", "html-200")])
 def test_an_unknown_sale_is_parked(cloud: Project, name: str) -> None:
     accept(cloud, ANA)
     cloud.fill("mart.sales_lines", sales_line("1", "A", 20, 2))
@@ -256,7 +256,7 @@ def test_events_go_one_by_one_and_once(cloud: Project) -> None:
     assert len(cloud.account.judge("mails")) == 2
 
 
-@pytest.mark.parametrize("name", ["reset-after", *soak("error-200")])
+@pytest.mark.parametrize("name", ["reset-after", *trouble("error-200")])
 def test_an_unknown_event_is_parked_and_the_next_one_goes(cloud: Project, name: str) -> None:
     accept(cloud, ANA)
     cloud.fill("mart.order_events", order_event("1"), order_event("2"))

@@ -6,7 +6,7 @@ import pytest
 
 from cin7_emarsys.emarsys import repair
 from cin7_emarsys.transport import PermissionMissing
-from cin7_emarsys_tests.conftest import soak
+from cin7_emarsys_tests.conftest import trouble
 from cin7_emarsys_tests.emarsys.conftest import (
     UNKNOWN,
     Project,
@@ -93,7 +93,7 @@ def test_an_unknown_event_is_parked(work: Project, fault: str) -> None:
     assert len(triggers) == len(set(triggers))
 
 
-@pytest.mark.parametrize("fault", ["reset-after", *soak("reset-before")])
+@pytest.mark.parametrize("fault", ["reset-after", *trouble("reset-before")])
 def test_an_unknown_event_goes_again_where_emarsys_drops_what_it_has(work: Project, fault: str) -> None:
     """It said so: no e-mail hangs on the event, and it has not forgotten the trigger id yet."""
     on_a_program(work)

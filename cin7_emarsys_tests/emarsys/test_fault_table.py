@@ -13,16 +13,17 @@ import pytest
 
 from benchmarks.faults import cases
 from benchmarks.trial import Judged, Stage, Vendors, compare
-from cin7_emarsys_tests.conftest import soak
 from cin7_emarsys_tests.emarsys.conftest import Project, contact, order_event, product, sales_line
 
 ANA, BEN = "ana@example.com", "ben@example.com"
 EMAILS = [f"c{number}@example.com" for number in range(4)]
 # The name, and how many records are parked: applied, and not applied.
-TRIED = (
-    {"applied-then-503 on sales": (8, 0), "connecting:kill in events": (0, 4)},
-    *soak({"reset-after on events, no de-duplication": (4, 0), "file_in_place:disk-full in catalogue": (0, 0)}),
-)
+TRIED = {
+    "applied-then-503 on sales": (8, 0),
+    "reset-after on events, no de-duplication": (4, 0),
+    "connecting:kill in events": (0, 4),
+    "file_in_place:disk-full in catalogue": (0, 0),
+}
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ def stage(work: Project, tmp_path: Path) -> Iterator[Stage]:
     vendors.close()
 
 
-@pytest.mark.parametrize("tried", TRIED, ids=["the-worst", "the-others"])
-def test_rows_of_the_fault_table(stage: Stage, tried: dict[str, tuple[int, int]]) -> None:
+@pytest.mark.trouble
+def test_rows_of_the_fault_table(stage: Stage) -> None:
     right = stage.right("after")
     assert (len(right.contacts), sum(right.sales.values()), sum(right.events.values()), len(right.items)) == (
         4,
@@ -50,11 +51,11 @@ def test_rows_of_the_fault_table(stage: Stage, tried: dict[str, tuple[int, int]]
     )
     found = {}
     for case in cases():
-        if case.name in tried:
+        if case.name in TRIED:
             found[case.name] = compare(case.name, right, *stage.trial(case.start, case.disturbed, case.switches))
-    assert {row.case: (row.lost, row.doubled, row.wrong) for row in found.values()} == dict.fromkeys(tried, (0, 0, 0))
-    assert {row.case: (row.parked_but_applied, row.parked_not_applied) for row in found.values()} == tried
-    assert max(row.parked_batches for row in found.values()) <= 1
+    assert {row.case: (row.lost, row.doubled, row.wrong) for row in found.values()} == dict.fromkeys(TRIED, (0, 0, 0))
+    assert {row.case: (row.parked_but_applied, row.parked_not_applied) for row in found.values()} == TRIED
+    assert max(row.parked_batches for row in found.values()) == 1
 
 
 def test_the_comparison_sees_what_is_lost_doubled_and_wrong() -> None:

@@ -69,7 +69,7 @@ def _resolve(place: Place, flow: str, applied: Counter[Any], name: dict[int, Any
                 place.run("unknowns", "resolve", verdict, "--record", str(record), "--reason", "the judge's truth")
 
 
-@pytest.mark.soak
+@pytest.mark.trouble
 @pytest.mark.parametrize("moments", _MOMENTS)
 def test_killed_then_synced_again(loaded: Place, place: Place, moments: tuple[float | str, ...]) -> None:
     for moment in moments:
@@ -95,7 +95,7 @@ def test_killed_then_synced_again(loaded: Place, place: Place, moments: tuple[fl
     assert place.judged() == undisturbed
 
 
-@pytest.mark.soak
+@pytest.mark.trouble
 @pytest.mark.parametrize("point", ["intended", "connecting", "sent", "answered", "closed"])
 def test_killed_while_a_day_is_told(place: Place, point: str) -> None:
     """Contacts, sales lines and events are in flight, one flow after the other, and each is killed."""

@@ -8,7 +8,7 @@ import pytest
 
 from cin7_emarsys_tests.end_to_end.conftest import Place, make_place, warehouse
 
-pytestmark = pytest.mark.soak
+pytestmark = pytest.mark.trouble
 
 
 @pytest.mark.parametrize(

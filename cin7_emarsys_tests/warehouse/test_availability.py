@@ -92,7 +92,7 @@ def test_a_fall_is_taken_at_once_and_a_row_that_vanished_is_none_left() -> None:
         ({}, 3, None),
         ({}, 2, "below_restock_threshold"),
         ({"headers_scanned_at": "2026-11-24 10:05:00"}, 3, "orders_older_than_snapshot"),
-        pytest.param({"headers_scanned_at": None}, 3, "orders_older_than_snapshot", marks=pytest.mark.soak),
+        pytest.param({"headers_scanned_at": None}, 3, "orders_older_than_snapshot", marks=pytest.mark.trouble),
         ({"unallocated_pending": 1}, 3, "unallocated_orders_not_read"),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_second_look_proves_nothing_for_another_snapshot_or_a_later_hour() -> 
     assert shop.state()[3] == "second_look_failed: it is too old"
 
 
-@pytest.mark.soak
+@pytest.mark.trouble
 def test_a_second_look_long_after_the_orders_were_read_proves_nothing() -> None:
     """A long nightly run looks at the stock hours after the orders; meanwhile they may have taken all of it."""
     shop = Shop("A").count(A=0).publish().count(A=5)
@@ -248,7 +248,7 @@ def test_rows_that_vanished_are_looked_for_before_the_item_falls() -> None:
     assert shop.state("B") == ("in_stock", True, 9, "rows_vanished: the second look still sees them")
 
 
-@pytest.mark.soak
+@pytest.mark.trouble
 def test_units_that_a_changed_policy_on_locations_brings_are_held_however_few() -> None:
     shop = Shop("A", "B").count(A=0, B=9).publish()
     stock = [{"sku": "A", "on_hand": 5, "Location": "Shop"}, {"sku": "B", "on_hand": 9}]
@@ -316,7 +316,7 @@ def test_a_hold_compares_with_the_version_that_emarsys_collected() -> None:
     assert shop.state("B")[3].endswith("2 items would come back into stock at once")
 
 
-@pytest.mark.soak
+@pytest.mark.trouble
 def test_a_hold_that_nobody_looks_at_does_not_hold_what_comes_days_later() -> None:
     shop = breaker("A", "B", "C", share=0.1).count(A=0, B=0, C=0).publish().rise(A=5, B=5, C=0)
     assert shop.publish().rise(A=5, B=5, C=5).state("C")[3].endswith("3 items would come back into stock at once")
@@ -331,7 +331,7 @@ def test_the_first_load_is_never_held() -> None:
     assert breaker("A", "B", "C").count(A=5, B=5, C=5).rows("mart.held_flips") == []
 
 
-@pytest.mark.soak
+@pytest.mark.trouble
 def test_a_released_hold_that_is_made_again_needs_its_own_release() -> None:
     shop = breaker("A", "B", share=0.1).count(A=0, B=0).publish().rise(A=5, B=5)
     shop.put("operations.releases", {"hold_id": "H20261124T103000", "released_at": at(31), "reason": "ok", "who": "me"})
@@ -384,7 +384,7 @@ def test_items_stay_for_ever_and_a_renamed_one_starts_anew() -> None:
     assert shop.rows("mart.availability_events", "sku", "to_state") == [("B", "discontinued")]
 
 
-@pytest.mark.soak
+@pytest.mark.trouble
 def test_an_item_that_comes_back_into_sale_rises_like_any_other() -> None:
     """Re-activated; used by another product; renamed back; marked as sold again; given a price."""
     shop = Shop("A", "B", "C", "D", "E").count(A=5, B=5, C=5, D=5, E=5).publish()
@@ -413,7 +413,7 @@ def test_an_item_that_comes_back_into_sale_rises_like_any_other() -> None:
     assert shop.rows("mart.catalogue where available", "item") == ["A", "B", "C", "D", "E", "F"]
 
 
-@pytest.mark.soak
+@pytest.mark.trouble
 def test_a_release_of_a_price_is_for_that_price() -> None:
     shop = Shop("A", "B").count(A=1, B=1).publish()
     change = shop.connection.execute

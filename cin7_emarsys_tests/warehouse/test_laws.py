@@ -12,7 +12,7 @@ from cin7_emarsys.warehouse import factory
 from cin7_emarsys_tests.conftest import law
 from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line, order
 
-FEW = law(6)
+FEW = law(5)
 
 
 STOCK = factory.needed_for("mart.ats")

@@ -198,7 +198,7 @@ class States(RuleBasedStateMachine):
         self.world.connection.close()
 
 
-FEW = settings(max_examples=3, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=2, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_what_may_never_happen_does_not_and_all_ends_well() -> None:
