@@ -30,7 +30,8 @@ def law(examples: int) -> settings:
 
 def trouble(*values: Any) -> list[Any]:
     """Parameters that only `make trouble` tries: each is of a kind of which the others have a representative."""
-    return [pytest.param(value, marks=pytest.mark.trouble) for value in values]
+    rows = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*row, marks=pytest.mark.trouble) for row in rows]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

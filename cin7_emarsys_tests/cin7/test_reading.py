@@ -211,11 +211,10 @@ def test_a_fault_between_two_pages(fault: str, reader: Reader) -> None:
     ("fault", "kind"),
     [
         ("html-200", NotJson),
-        ("error-200", Transient),
         ("incomplete-snapshot", BadPage),
-        pytest.param("truncated", NotJson, marks=pytest.mark.trouble),
-        pytest.param("server-error", Transient, marks=pytest.mark.trouble),
-        pytest.param("shifted-page", BadPage, marks=pytest.mark.trouble),
+        *trouble(
+            ("error-200", Transient), ("truncated", NotJson), ("server-error", Transient), ("shifted-page", BadPage)
+        ),
     ],
 )
 def test_a_fault_that_stays_is_told_and_changes_nothing(fault: str, kind: type[TransportError], reader: Reader) -> None:

@@ -134,6 +134,7 @@ def test_a_refused_sale_stays_with_the_reason_and_the_others_go_on(shop: Reader)
     assert (done.left, done.failed, done.loaded.inserted) == (0, 0, 2)
 
 
+@pytest.mark.trouble
 def test_a_sale_that_was_refused_often_is_read_once_it_can_be(shop: Reader) -> None:
     _caught_up(shop)
     made = shop.do("order")["sale_id"]
@@ -144,6 +145,7 @@ def test_a_sale_that_was_refused_often_is_read_once_it_can_be(shop: Reader) -> N
     assert shop.query("select count(*) from raw.sales where ID = ?", made) == [(1,)]
 
 
+@pytest.mark.trouble
 def test_a_sale_that_cannot_be_used_is_refused_alone(shop: Reader) -> None:
     _caught_up(shop)
     good, bad = (shop.do("order")["sale_id"] for _ in range(2))

@@ -38,6 +38,7 @@ def test_a_derived_value_is_cleared_and_master_data_is_not(work: Project) -> Non
     assert work.account.contacts()[ANA] == {"first_name": "Ana", "email": ANA, "cin7_ltv": "12.50"}
 
 
+@pytest.mark.trouble
 def test_what_may_have_been_applied_is_cleared_as_well(work: Project) -> None:
     """A value sent with an unknown outcome may be there."""
     work.known(ANA)
@@ -93,6 +94,7 @@ def test_a_lost_race_is_repeated_at_once(work: Project, code: int) -> None:
     assert [outcome for key, outcome in work.outcomes("contacts") if key == ANA] == ["retryable"] * 2 + ["accepted"]
 
 
+@pytest.mark.trouble
 def test_who_fails_too_often_is_a_dead_letter_until_it_succeeds(work: Project) -> None:
     work.prepare()
     work.policy(("back_off_seconds = 0", "back_off_seconds = 0\nmax_attempts = 5"))
@@ -181,6 +183,7 @@ def test_fields_that_are_missing_stop_the_flow(work: Project) -> None:
     assert work.outcomes("contacts") == []
 
 
+@pytest.mark.trouble
 def test_what_an_earlier_attempt_may_have_applied_is_undone_too(work: Project) -> None:
     """The connection broke after it was applied, and the repeat was refused: the last word is not the whole story."""
     work.known(ANA)

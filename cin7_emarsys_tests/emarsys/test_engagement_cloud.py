@@ -156,6 +156,7 @@ def test_only_changed_items_go_and_what_was_accepted_is_published(cloud: Project
     assert collected == (2,)
 
 
+@pytest.mark.trouble
 def test_an_item_refused_stands_alone(cloud: Project) -> None:
     cloud.fill("mart.catalogue", product("A"), product("B", image="https://shop.example.com/b.webp"), product("C"))
     assert figures(run(cloud, "catalogue")) == {"sent": 3, "accepted": 2, "rejected": 1}
@@ -163,6 +164,7 @@ def test_an_item_refused_stands_alone(cloud: Project) -> None:
     assert figures(run(cloud, "catalogue")) == {"unchanged": 2}
 
 
+@pytest.mark.trouble
 def test_what_may_have_been_applied_is_sent_again_even_when_all_is_as_before(cloud: Project) -> None:
     cloud.fill("mart.catalogue", product("A"))
     run(cloud, "catalogue")
@@ -174,6 +176,7 @@ def test_what_may_have_been_applied_is_sent_again_even_when_all_is_as_before(clo
     assert cloud.account.judge("catalogue")[0]["available"] == "true"
 
 
+@pytest.mark.trouble
 def test_a_vendor_whose_clock_goes_back_takes_the_newer_state(cloud: Project) -> None:
     cloud.fill("mart.catalogue", product("A"))
     fault(cloud.account, "clock-skew", "contacts", seconds=3600)
@@ -183,6 +186,7 @@ def test_a_vendor_whose_clock_goes_back_takes_the_newer_state(cloud: Project) ->
     assert cloud.account.judge("catalogue")[0]["price"] == "11.0"
 
 
+@pytest.mark.trouble
 def test_an_item_goes_again_after_a_day(cloud: Project) -> None:
     cloud.fill("mart.catalogue", product("A"), product("B"))
     fault(cloud.account, "partial-reject", "catalogue", mode="silent", row=0)
@@ -224,6 +228,7 @@ def test_an_unknown_sale_is_parked(cloud: Project, name: str) -> None:
     assert len(cloud.account.judge("sales")) == (name in ("applied-then-503", "reset-after"))
 
 
+@pytest.mark.trouble
 def test_one_wrong_transaction_does_not_keep_the_others(cloud: Project) -> None:
     accept(cloud, ANA)
     cloud.fill(
@@ -232,6 +237,7 @@ def test_one_wrong_transaction_does_not_keep_the_others(cloud: Project) -> None:
     assert figures(cloud.run("sales")) == {"sent": 6, "accepted": 5, "rejected": 1}
 
 
+@pytest.mark.trouble
 def test_an_account_that_is_not_enabled_stops_the_flow_and_loses_nothing(cloud: Project) -> None:
     accept(cloud, ANA)
     cloud.fill("mart.sales_lines", sales_line("1", "A", 20))

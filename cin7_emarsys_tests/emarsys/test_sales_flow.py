@@ -46,6 +46,7 @@ def test_a_correction_is_the_negative_and_the_new_line(work: Project) -> None:
     ]
 
 
+@pytest.mark.trouble
 def test_back_and_forth(work: Project) -> None:
     """What was taken back may be sold again, and taken back again: each time once."""
     work.known(ANA)
@@ -80,6 +81,7 @@ def test_big_and_odd_amounts_stay_exact(work: Project) -> None:
     assert [Decimal(order["revenue"]) for order in orders] == [Decimal(price)]
 
 
+@pytest.mark.trouble
 def test_an_item_that_is_cleaned_is_still_the_same(work: Project) -> None:
     work.known(ANA)
     work.fill("mart.sales_lines", sales_line("i1", "A\n1 \U0001f600", 10))
@@ -116,6 +118,7 @@ def test_an_unknown_upload_is_parked_and_its_document_frozen(work: Project, faul
     assert lines in ([], [("SO-i1", "A", 10, 1), ("SO-i1", "B", 5, 1)])
 
 
+@pytest.mark.trouble
 def test_a_throttled_upload_goes_once(work: Project) -> None:
     work.known(ANA)
     work.fill("mart.sales_lines", sales_line("i1", "A", 10))
@@ -134,6 +137,7 @@ def test_a_line_that_spoils_its_file_stands_alone_in_the_end(work: Project) -> N
     assert work.run("sales").sent == 0
 
 
+@pytest.mark.trouble
 def test_a_dead_line_is_closed_when_its_document_says_something_else(work: Project) -> None:
     work.known(ANA)
     work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", " ", 10))
@@ -156,6 +160,7 @@ def test_a_dead_line_goes_again_only_when_a_person_says_so(
     assert (work.run("sales").sent, work.run("sales").sent) == (sent, 0)
 
 
+@pytest.mark.trouble
 def test_columns_in_the_wrong_order_make_no_dead_letters(work: Project) -> None:
     work.known(ANA)
     work.fill("mart.sales_lines", *(sales_line(f"i{number}", "A", 10) for number in range(3)))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cin7_emarsys.warehouse import factory
+from cin7_emarsys_tests.conftest import trouble
 from cin7_emarsys_tests.warehouse.world import World, line, merchant, order, part
 
 
@@ -90,10 +91,12 @@ def test_a_fall_is_taken_at_once_and_a_row_that_vanished_is_none_left() -> None:
     ("snapshot", "units", "reason"),
     [
         ({}, 3, None),
-        ({}, 2, "below_restock_threshold"),
         ({"headers_scanned_at": "2026-11-24 10:05:00"}, 3, "orders_older_than_snapshot"),
-        pytest.param({"headers_scanned_at": None}, 3, "orders_older_than_snapshot", marks=pytest.mark.trouble),
-        ({"unallocated_pending": 1}, 3, "unallocated_orders_not_read"),
+        *trouble(
+            ({}, 2, "below_restock_threshold"),
+            ({"headers_scanned_at": None}, 3, "orders_older_than_snapshot"),
+            ({"unallocated_pending": 1}, 3, "unallocated_orders_not_read"),
+        ),
     ],
 )
 def test_a_rise_needs_enough_units_and_one_moment(snapshot: dict[str, Any], units: int, reason: str | None) -> None:
@@ -114,6 +117,7 @@ def test_a_rise_is_confirmed_by_snapshots_in_a_row_however_often_the_models_are_
     assert shop.state()[:3] == ("low_stock", True, 4)
 
 
+@pytest.mark.trouble
 def test_what_cannot_be_trusted_neither_confirms_nor_begins_anew() -> None:
     shop = Shop("A").count(A=0).publish().count(A=5)
     shop.put("raw.snapshots", {"snapshot_id": "bad", "taken_at": at(20), "finished_at": at(20), "trusted": False})
@@ -153,6 +157,7 @@ def test_a_kit_rises_when_its_limiting_components_are_seen_again() -> None:
     assert shop.count().state("K") == ("low_stock", True, 4, "rows_vanished: second look failed: HTTP 503")
 
 
+@pytest.mark.trouble
 def test_a_second_look_proves_nothing_for_another_snapshot_or_a_later_hour() -> None:
     shop = Shop("A").count(A=0).publish()
     shop.count(A=5)
@@ -261,6 +266,7 @@ def test_units_that_a_changed_policy_on_locations_brings_are_held_however_few() 
     assert shop.snapshot("n60", at(60), stock).build().state("A") == ("in_stock", True, 5, None)
 
 
+@pytest.mark.trouble
 def test_a_hold_outlasts_what_cannot_be_trusted_and_a_release_too() -> None:
     shop = breaker("A", "B", share=0.1).count(A=0, B=0).publish().rise(A=5, B=5)
     shop.count({"unallocated_pending": 1}, A=5, B=5)
@@ -307,6 +313,7 @@ def test_many_rises_at_once_are_held_and_the_rest_is_published() -> None:
     assert [event["to_state"] for event in shop.rows("mart.availability_events where sku = 'A'")] == ["in_stock"]
 
 
+@pytest.mark.trouble
 def test_a_hold_compares_with_the_version_that_emarsys_collected() -> None:
     """Rises published in small numbers but not fetched yet add up: Emarsys would see them all at once."""
     shop = breaker("A", "B", share=0.1).count(A=0, B=0).publish().publish("catalogue_collected")

@@ -324,6 +324,7 @@ def test_backordered_then_cancelled_and_why_events_stay() -> None:
     assert events(world)[0][2] is None
 
 
+@pytest.mark.trouble
 def test_what_is_undone_before_anybody_was_told_is_not_told() -> None:
     parcel = {"FulfillmentNumber": 1, "Ship": {"Status": "AUTHORISED", "Lines": []}}
     documents = {"Invoices": [invoice("i1", line("A", 2))], "CreditNotes": [credit_note("c1", line("A", 1))]}

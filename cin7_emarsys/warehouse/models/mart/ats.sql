@@ -87,7 +87,7 @@ moves as (
     )
     group by product_id, pool
 ),
-pools as (
+joined as (
     select
         coalesce(stock.product_id, moves.product_id) as product_id,
         coalesce(stock.on_hand, 0) as on_hand,
@@ -97,23 +97,36 @@ pools as (
         coalesce(stock.expired, 0) as expired,
         coalesce(stock.allocated, 0) as allocated,
         coalesce(moves.ordered, 0) as unallocated,
-        stock.product_id is not null as in_snapshot,
-        least(coalesce(stock.non_sellable, 0), r0) as c1,
-        least(coalesce(stock.blocked, 0), r0 - c1) as c2,
-        least(coalesce(stock.expired, 0), r0 - c1 - c2) as c3,
-        least(coalesce(stock.allocated, 0), r0 - c1 - c2 - c3) as c4,
-        greatest(
-            coalesce(moves.built, 0),
-            case when moves.beyond > 0 then moves.beyond + greatest(unallocated - (r0 - c1 - c2 - c3 - c4), 0) else 0 end
-        ) as built,
-        least(unallocated, r0 - c1 - c2 - c3 - c4 + built) as c5
+        coalesce(moves.built, 0) as plain_built,
+        coalesce(moves.beyond, 0) as beyond,
+        stock.product_id is not null as in_snapshot
     from stock
     full join moves on moves.product_id = stock.product_id and moves.pool = stock.pool
+),
+-- t1 to t4: what a term and those before it have taken together. (An alias that is built from aliases is planned anew
+-- wherever it stands, so chains of them are cut into steps.)
+shelved as (
+    select *,
+        least(non_sellable, r0) as t1,
+        least(non_sellable + blocked, r0) as t2,
+        least(non_sellable + blocked + expired, r0) as t3,
+        least(non_sellable + blocked + expired + allocated, r0) as t4
+    from joined
+),
+assembled as (
+    select *, greatest(
+        plain_built, case when beyond > 0 then beyond + greatest(unallocated - (r0 - t4), 0) else 0 end
+    ) as built
+    from shelved
+),
+pools as (
+    select *, t1 as c1, t2 - t1 as c2, t3 - t2 as c3, t4 - t3 as c4, least(unallocated, r0 - t4 + built) as c5
+    from assembled
 ),
 summed as (
     -- one pool is its own sum; summing it again would cost as much as all the rest
     select product_id, in_snapshot, on_hand, r0 - on_hand as shortfall, non_sellable, c1, blocked, c2, expired, c3,
-        allocated, c4, built, unallocated, c5, r0 - c1 - c2 - c3 - c4 + built - c5 as r5
+        allocated, c4, built, unallocated, c5, r0 - t4 + built - c5 as r5
     from pools
     where (select location_mode from policy.settings) <> 'separate'
     union all
@@ -133,7 +146,7 @@ summed as (
         cast(sum(built) as decimal(18, 4)) as built,
         cast(sum(unallocated) as decimal(18, 4)) as unallocated,
         cast(sum(c5) as decimal(18, 4)) as c5,
-        cast(sum(r0 - c1 - c2 - c3 - c4 + built - c5) as decimal(18, 4)) as r5
+        cast(sum(r0 - t4 + built - c5) as decimal(18, 4)) as r5
     from pools
     where (select location_mode from policy.settings) = 'separate'
     group by product_id
@@ -157,19 +170,26 @@ tracked as (
     left join summed on summed.product_id = products.product_id
     where products.is_stock
 ),
-reserved as (
+asked as (
     select tracked.*,
         coalesce(rules.hold_units, 0) + coalesce(kit_holds.units, 0) + coalesce(greatest(
             cast(ceil(r5 * rules.hold_percent * 0.01) as decimal(18, 4)) - rules.hold_percent_ordered, 0
         ), 0) as reserved,
-        least(reserved, r5) as c6, r5 - c6 as r6,
-        coalesce(greatest(rules.buffer_units, cast(ceil(r6 * rules.buffer_percent * 0.01) as decimal(18, 4))), 0) as buffer,
-        least(buffer, r6) as c7, r6 - c7 as r7,
-        case when part > 0 and fractional_units = 'zero' then 0 else floor(r7) end as whole
+        rules.buffer_units, rules.buffer_percent
     from tracked
-    cross join policy.settings
     left join mart.stock_rules as rules on rules.product_id = tracked.product_id
     left join kit_holds on kit_holds.component_id = tracked.product_id
+),
+held as (select *, least(reserved, r5) as c6 from asked),
+buffered as (
+    select *,
+        coalesce(greatest(buffer_units, cast(ceil((r5 - c6) * buffer_percent * 0.01) as decimal(18, 4))), 0) as buffer
+    from held
+),
+reserved as (
+    select *, least(buffer, r5 - c6) as c7, greatest(r5 - c6 - buffer, 0) as r7,
+        case when part > 0 and fractional_units = 'zero' then 0 else floor(r7) end as whole
+    from buffered, policy.settings
 ),
 -- A kit cannot be trusted further than its components.
 distrust as (
