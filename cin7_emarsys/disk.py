@@ -25,7 +25,11 @@ class Unwritable(OSError):
 
 
 def only_ours() -> None:
-    """From now on this process creates files that nobody else may read. For the entry points."""
+    """From now on this process creates files that nobody else may read. For the entry points.
+
+    Nobody creates a file of SQLite beforehand to make it private: who closes a second handle on one takes from the
+    process all locks that SQLite has on it.
+    """
     os.umask(0o077)
 
 

@@ -112,7 +112,6 @@ class Erased:
 
     def _open(self) -> sqlite3.Connection:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
         connection = sqlite3.connect(self._file, timeout=60)
         connection.execute("pragma synchronous = full")
         connection.execute(_SCHEMA)

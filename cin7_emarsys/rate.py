@@ -57,7 +57,6 @@ class RateWindow:
         lanes: Sequence[str],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.sqlite"
         self._calls = calls
         self.window_seconds = window_seconds
@@ -76,10 +75,10 @@ class RateWindow:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
+            self._file.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self._file, timeout=60, isolation_level=None)
             write_ahead(connection)
-            connection.execute("pragma synchronous = off")  # a lost permit after a power cut is older than the boot
+            connection.execute("pragma synchronous = normal")  # a power cut may lose permits, which end with the boot
             connection.executescript(_SCHEMA)
             self._local.connection = connection
         return connection

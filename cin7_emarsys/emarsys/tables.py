@@ -9,7 +9,6 @@ intend a sales line or an event that is on its way, accepted or unknown.
 
 from __future__ import annotations
 
-import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -169,13 +168,10 @@ audit = Table(
 
 
 def open_engine(url: str) -> Engine:
-    """The engine of a ledger whose tables are there. A SQLite file is made with mode 0600."""
+    """The engine of a ledger whose tables are there; they, the file and its folder are made if need be."""
     address = make_url(url)
     if address.drivername.startswith("sqlite") and address.database:
-        path = Path(address.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url)
     if address.drivername.startswith("sqlite"):
         event.listen(engine, "connect", _durable)

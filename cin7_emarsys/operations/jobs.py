@@ -29,8 +29,8 @@ from cin7_emarsys.settings_resource import SettingsResource
 DESCRIPTIONS: Mapping[str, str] = {
     "stock": "Sale headers and unallocated orders, then an availability snapshot, a second look at what comes back, "
     "then the product file: what may be promised now.",
-    "orders": "New and changed sales, then contacts, sales data and events at Emarsys.",
-    "customers": "Changed customers, then their contacts at Emarsys.",
+    "orders": "New and changed sales, then contacts, sales data and events at Emarsys; the contacts sent are read back.",
+    "customers": "Changed customers, then their contacts at Emarsys; those sent are read back.",
     "products": "Changed products, then the product file.",
     "nightly": "Everything: full reads, all exports, read-back and reconciliation.",
 }
@@ -70,6 +70,7 @@ _STATEMENT = (
     "mart/aliases",
     "mart/account_addresses",
 )
+_READ_BACK = ("reconciliation/contacts_read", "reconciliation/drift")
 _NIGHTLY_FULL = ("products", "product_families", "customers")
 _FULL = (*_NIGHTLY_FULL, "sale_headers")
 _FLOWS = ("contacts", "catalogue", "sales", "events")
@@ -87,7 +88,7 @@ def _selection(job: str) -> AssetSelection:
     if job in ("stock", "products"):  # the history of a state belongs to the run that changes the state
         models = models | _assets("staging/allocated_orders", "mart/availability_events", "mart/evidence")
     if job in ("orders", "customers"):  # the statement and its history belong to the runs that change values
-        models = models | _assets(*_STATEMENT)
+        models = models | _assets(*_STATEMENT, *_READ_BACK)
     return _assets(*_READS[job]) | models | exports
 
 
@@ -97,7 +98,10 @@ def flows_of(job: str) -> tuple[str, ...]:
 
 
 def run_config(job: str, *, full: bool = False, dry_run: bool = False, quiet: bool = False) -> dict[str, Any]:
-    """Run configuration of a job: full reads (the nightly job always reads products and customers whole), dry run."""
+    """Run configuration of a job: full reads (the nightly job always reads products and customers whole), dry run.
+
+    Contacts are read back at night in their turn, by the other jobs only those just sent.
+    """
     whole = _FULL if full else _NIGHTLY_FULL if job == "nightly" else ()
     reads = (
         ("products", "product_families", "customers", "sale_headers")
@@ -105,6 +109,8 @@ def run_config(job: str, *, full: bool = False, dry_run: bool = False, quiet: bo
         else tuple(key.split("/")[1] for key in _READS[job])
     )
     ops: dict[str, Any] = {f"raw__{name}": {"config": {"full": True}} for name in whole if name in reads}
+    if job != "nightly" and "contacts" in flows_of(job):
+        ops["reconciliation__contacts_read"] = {"config": {"scope": "sent"}}
     if dry_run:
         ops |= {f"emarsys__{flow}": {"config": {"dry_run": True}} for flow in flows_of(job)}
     config: dict[str, Any] = {"ops": ops} if ops else {}

@@ -40,7 +40,7 @@ class ReadBackConfig(Config):
 
 @asset(
     key=["reconciliation", "contacts_read"],
-    deps=[AssetKey(["delivery", "delivered"]), AssetKey(["emarsys", "contact_database"])],
+    deps=[AssetKey(["emarsys", "contacts"]), AssetKey(["emarsys", "contact_database"])],
     group_name="reconciliation",
     description="What Emarsys answers when asked for the contacts it accepted, and for those it has from elsewhere.",
     owners=["team:operations"],

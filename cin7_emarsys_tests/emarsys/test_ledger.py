@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import stat
 import subprocess
 import sys
 import textwrap
@@ -95,13 +94,6 @@ def test_the_order_of_closing_is_kept(ledger: Ledger) -> None:
     with ledger.engine.connect() as connection:
         found = connection.execute(select(batches.c.batch_id).order_by(batches.c.changed_seq)).scalars().all()
     assert found == [second, first]
-
-
-def test_nobody_else_may_read_the_file(ledger: Ledger, tmp_path: Path) -> None:
-    intend(ledger, "contacts", "ana@example.com")
-    files = list((tmp_path / "state").iterdir())
-    assert len(files) >= 1
-    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
 def test_two_may_open_a_new_ledger_at_once(tmp_path: Path) -> None:

@@ -83,6 +83,39 @@ def _applied(place: Place, _: Facts) -> None:
     place.run("unknowns", "resolve", "accepted", "--flow", "sales", "--reason", "Emarsys shows the lines")
 
 
+def _sold_to_a_guest(place: Place) -> Facts:
+    """An invoice on a shared account, without an address."""
+    order = _cin7(place, "order", email="")
+    for deed in ("ship", "invoice"):
+        _cin7(place, deed, sale_id=order["sale_id"])
+    return order
+
+
+def _kit_of_nothing(place: Place) -> Facts:
+    _cin7(place, "new_product", sku="STRAP", quantity=9)
+    _cin7(place, "new_product", sku="BAG-AND-STRAP", components=[{"sku": "STRAP", "quantity": 1}])
+    return _cin7(place, "deprecate", sku="STRAP")
+
+
+def _left_out(place: Place) -> Facts:
+    """An account that is closed, of somebody who never ordered: who did stays a contact."""
+    ((email, customer_id),) = place.rows(
+        "select email, customer_id from mart.contacts "
+        "where not exists (from staging.sales as sales where sales.customer_id = contacts.customer_id) "
+        "and email in (select email from staging.contacts) order by email limit 1"
+    )
+    _cin7(place, "edit_customer", customer=customer_id, status="Deprecated")
+    return {"email": email}
+
+
+def _policy(place: Place, old: str, new: str) -> Facts:
+    file = place.folder / "merchant.toml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    return {"old": old, "new": new}
+
+
 TROUBLES = [
     Trouble(
         "orphan_customers_at_emarsys", "no_email", "sales", "Enter an e-mail",
@@ -123,6 +156,33 @@ TROUBLES = [
     Trouble(
         "consent_disagreement", "", "marketing", "ask the person", lambda place: _disagreeing(place, 5),
         lambda place, facts: _cin7(place, "consent", customer=facts["customer_id"], consent=2),
+    ),
+    Trouble(
+        "orphan_customers_at_cin7", "deprecated_customer", "marketing", "delete the contact in Emarsys",
+        _left_out,
+        lambda place, facts: _emarsys(place, facts["email"], "DELETE"),
+    ),
+    Trouble(
+        "unmailable_emails", "", "sales", "Correct the address", lambda place: _cin7(place, "new_customer", email="a@b@c"),
+        lambda place, made: _cin7(place, "change_email", customer=made["customer_id"], to="one@example.com"),
+    ),
+    Trouble(
+        "orders_without_person", "", "sales", "Enter an e-mail on the sale", _sold_to_a_guest,
+        lambda place, order: _cin7(place, "edit", sale_id=order["sale_id"], email="guest@example.com"),
+    ),
+    Trouble(
+        "negative_availability", "", "operations", "tell the customers",
+        lambda place: _cin7(place, "order", sku="BLANKET-PIC", quantity=5000, allocate=False),
+        lambda place, order: _cin7(place, "void", sale_id=order["sale_id"]),
+    ),
+    Trouble(
+        "kit_faults", "", "products", "Correct the bill", _kit_of_nothing,
+        lambda place, part: _cin7(place, "reactivate", sku=part["sku"]),
+    ),
+    Trouble(
+        "locations_exist", "", "operations", "Correct the name in merchant.toml",
+        lambda place: _policy(place, "sellable_locations = [", 'sellable_locations = ["Atlantis", '),
+        lambda place, done: _policy(place, done["new"], done["old"]),
     ),
     Trouble("unknown_outcomes", "", "operations", "unknowns resolve", _parked, _applied),
     Trouble(

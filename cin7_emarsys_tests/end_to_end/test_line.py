@@ -287,6 +287,12 @@ def test_a_day_under_write_side_faults_doubles_nothing(loaded: Place, faults: di
     # all that is there was applied once: what got no answer is parked as unknown, never sent again
     refused = {key for flow, key, _ in rejected if flow == "contacts"}
     assert {line[4] for line in wanted - lines} <= refused
+    # the runs that sent contacts have read them back
+    assert loaded.rows(
+        "select delivered.key from delivery.delivered left join reconciliation.contacts_read as read "
+        "on read.email = delivered.key and read.ours and read.read_at > delivered.accepted_at "
+        "where delivered.flow = 'contacts' and read.found is not true"
+    ) == []  # fmt: skip
     parked = loaded.rows(
         "select distinct flow from delivery.records where outcome = 'unknown' and flow <> 'contacts'" + of_this_day
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import stat
 import subprocess
 import sys
 import threading
@@ -208,13 +207,28 @@ def test_a_killed_process_wastes_one_permit_at_most(tmp_path: Path) -> None:
             pass
 
 
-def test_the_file_is_private_and_does_not_tell_the_key(tmp_path: Path) -> None:
+def test_the_file_does_not_tell_the_key(tmp_path: Path) -> None:
     folder = tmp_path / "rate"
     window = RateWindow(folder, KEY, 5, 30, LANES)
     with window.permit("stock"):
         files = list(folder.iterdir())
     assert files
     for file in files:
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert KEY not in file.name
         assert KEY.encode() not in file.read_bytes()
+
+
+def test_no_other_process_takes_a_file_in_use_for_its_own(tmp_path: Path) -> None:
+    """A second thread must not lose the locks of the first: the next process would clear the log under both of them."""
+    window = RateWindow(tmp_path, KEY, 5, 30, LANES)
+    with window.permit("stock"):
+        pass
+    second = threading.Thread(target=window.used)
+    second.start()
+    second.join()
+    (log,) = tmp_path.glob("*-wal")
+    other = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('select * from slots').fetchall(); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", other, str(log).removesuffix("-wal")], check=True)
+    assert log.exists()

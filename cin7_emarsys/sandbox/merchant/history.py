@@ -109,7 +109,7 @@ def _products(db: duckdb.DuckDBPyConnection, catalogue: Catalogue, book: StockBo
 
 def _people(db: duckdb.DuckDBPyConnection, seed: int, anchor: int) -> People:
     people = People(seed, 0, anchor)
-    generic = people.new("Web Guest", [Contact(0, "Web Guest", None, True, 0)])
+    generic = people.new("Web Shop Guest", [Contact(0, "Web Shop Guest", None, True, 0)])
     people.keep(generic, anchor)
     db.execute("create temp table customer_numbers (customer varchar, n integer)")
     numbers = []
