@@ -95,6 +95,12 @@ def _origin(environment: dict[str, str]) -> str:
     return f"{address.scheme}://{address.netloc.decode()}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _control_closed() -> Iterator[None]:
+    yield
+    _control.close()
+
+
 @pytest.fixture
 def read(in_project: Enter) -> Iterator[Callable[[dict[str, str]], Reader]]:
     """A reader of a given sandbox, with a warehouse of its own."""
