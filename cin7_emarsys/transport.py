@@ -192,14 +192,14 @@ class OAuth2:
             )
         except httpx.RequestError as error:
             raise RefusedBeforeSend(
-                self._vendor, "POST", path, f"no token: {type(error).__name__}", sent=False
+                self._vendor, "POST", path, f"{type(error).__name__} when asking for access", sent=False
             ) from None
         if 400 <= answer.status_code < 500 and answer.status_code != 429:
             raise AuthFailed(
                 self._vendor,
                 "POST",
                 path,
-                f"no token: HTTP {answer.status_code}",
+                f"HTTP {answer.status_code} when asking for access",
                 status=answer.status_code,
                 sent=False,
             )
@@ -211,7 +211,7 @@ class OAuth2:
                 self._vendor,
                 "POST",
                 path,
-                f"no token: HTTP {answer.status_code}",
+                f"HTTP {answer.status_code} when asking for access",
                 status=answer.status_code,
                 sent=False,
             ) from None

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,9 +60,11 @@ def publish(delivery: Delivery) -> Report:
             )
             names = [column[0] for column in cursor.description or []]
             items = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            before = dict(connection.execute("select item, payload_hash from delivery.catalogue_items").fetchall())
+            kept = connection.execute("select * from delivery.catalogue_items")
+            columns = [column[0] for column in kept.description or []]
+            before = {row["item"]: row for row in (dict(zip(columns, row, strict=True)) for row in kept.fetchall())}
             known = connection.execute(_KNOWN).fetchone()
-        changed = [item for item in items if before.get(item["item"]) != item["payload_hash"]]
+        changed = [item for item in items if before.get(item["item"], {}).get("payload_hash") != item["payload_hash"]]
         gone = before.keys() - {item["item"] for item in items}
         report.desired, report.unchanged = len(items), len(items) - len(changed)
         in_place = filesystem.exists(target)
@@ -70,9 +73,7 @@ def publish(delivery: Delivery) -> Report:
             return report
         if report.dry_run:
             for item in changed:
-                report.would(
-                    key=item["item"], changes=[("available", None, item["available"]), ("price", None, item["price"])]
-                )
+                report.would(key=item["item"], changes=_changes(before.get(item["item"], {}), item))
             return report
         crash.point("planned")
         content = payloads.product_csv(items)
@@ -132,6 +133,21 @@ def _guard(items: list[dict[str, Any]], content: bytes) -> None:
     names = [item["item"] for item in items]
     if len(set(names)) != len(names):
         raise Unfit("an item is listed twice; nothing is published")
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str | None, str]]:
+    """Old and new cells of an item, of the columns that the ledger keeps; one line for all the others."""
+    found = [
+        (
+            name,
+            None if before.get(name) is None else payloads.cell(name, before[name]),
+            payloads.cell(name, after[name]),
+        )
+        for name in payloads.PRODUCT_COLUMNS
+        if name in before or not before
+        if before.get(name) != after[name]
+    ]
+    return found or [("the rest", None, "category, brand, description, msrp or group_id")]
 
 
 def _kept(item: dict[str, Any]) -> str:

@@ -63,7 +63,9 @@ def deliver_events(delivery: Delivery) -> Report:
                     due = [row for row in due if row["email"] in agreed]
                 if report.dry_run:
                     for row in due:
-                        report.would(key=row["key"], changes=[("event", None, row["event"])])
+                        report.would(
+                            key=f"{row['data']['order']} {row['email']}", changes=[("event", None, row["event"])]
+                        )
                     continue
                 fresh = [row for row in due if not row["doubtful_at"]]
                 again = [row for row in due if row["doubtful_at"]]

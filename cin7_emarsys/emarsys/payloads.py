@@ -166,15 +166,16 @@ def _negative(value: str) -> str:
 
 def product_csv(items: Iterable[Mapping[str, Any]]) -> bytes:
     """The product data file: fixed columns, no line break inside a field, prices with a decimal point."""
-
-    def cell(name: str, value: Any) -> str:
-        if value is None:
-            return ""
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return number(str(value)) if name in ("price", "msrp") else clean(str(value))
-
     return _csv(PRODUCT_COLUMNS, ([cell(name, item.get(name)) for name in PRODUCT_COLUMNS] for item in items))
+
+
+def cell(column: str, value: Any) -> str:
+    """One cell of the product file."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return number(str(value)) if column in ("price", "msrp") else clean(str(value))
 
 
 def clean(text: str) -> str:

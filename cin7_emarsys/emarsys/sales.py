@@ -60,8 +60,10 @@ def deliver_sales(delivery: Delivery) -> Report:
                 payload = payloads.sales_line(row, reversal=reversal)
                 if report.dry_run:
                     for _ in range(lines):
+                        line = f"{payload['quantity']} × {payload['item']} = {payload['price']}"
                         report.would(
-                            key=row["document"], changes=[("line", None, f"{payload['item']} {payload['price']}")]
+                            key=f"{payload['order']} {payload['email']}",
+                            changes=[("line taken back" if reversal else "line", None, line)],
                         )
                     continue
                 if row["document"] not in documents and (

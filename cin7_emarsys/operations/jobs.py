@@ -29,7 +29,8 @@ from cin7_emarsys.settings_resource import SettingsResource
 DESCRIPTIONS: Mapping[str, str] = {
     "stock": "Sale headers and unallocated orders, then an availability snapshot, a second look at what comes back, "
     "then the product file: what may be promised now.",
-    "orders": "New and changed sales, then contacts, sales data and events at Emarsys; the contacts sent are read back.",
+    "orders": "New and changed sales, then contacts, sales data and events at Emarsys; the contacts sent are read back, and "
+    "what was sent is accounted for.",
     "customers": "Changed customers, then their contacts at Emarsys; those sent are read back.",
     "products": "Changed products, then the product file.",
     "nightly": "Everything: full reads, all exports, read-back and reconciliation.",
@@ -89,6 +90,8 @@ def _selection(job: str) -> AssetSelection:
         models = models | _assets("staging/allocated_orders", "mart/availability_events", "mart/evidence")
     if job in ("orders", "customers"):  # the statement and its history belong to the runs that change values
         models = models | _assets(*_STATEMENT, *_READ_BACK)
+    if job == "orders":  # it builds all that is compared but for this, so that what it sent is accounted for at once
+        models = models | _assets("mart/excluded") | AssetSelection.key_prefixes("reconciliation")
     return _assets(*_READS[job]) | models | exports
 
 

@@ -37,7 +37,7 @@ def reconcile(settings: Settings, warehouse: Warehouse, catalogue: Path | None =
         factory.build(connection, settings.merchant, models)
         exceptions.record(connection, conditions, settings.merchant)
         names = {condition.name for condition in conditions}
-        return {
+        found = {
             "contacts": {
                 "asked": read.asked,
                 "found": read.found,
@@ -53,3 +53,5 @@ def reconcile(settings: Settings, warehouse: Warehouse, catalogue: Path | None =
                 row for row in people.listed(connection) if row["class"] in names and row["state"] == "open"
             ],
         }
+    warehouse.publish_copy(settings.paths.published)  # so that the desk says the same
+    return found

@@ -30,17 +30,25 @@ def summary(outcome: SyncOutcome) -> RenderableType:
         for name, m in outcome.assets.items()
         if name.startswith("raw/") and "calls" in m
     ]
+    exports = {name: m for name, m in outcome.assets.items() if name.startswith("emarsys/") and "desired" in m}
+    dry = any(m["dry_run"] for m in exports.values())
+    figures = EXPORT_FIGURES[:2] if dry else EXPORT_FIGURES
     sent = [
-        (name.removeprefix("emarsys/"), *(m.get(figure, "") for figure in EXPORT_FIGURES), m.get("calls", ""))
-        for name, m in outcome.assets.items()
-        if name.startswith("emarsys/") and "desired" in m
+        (
+            name.removeprefix("emarsys/"),
+            *(m.get(figure, "") for figure in figures),
+            *((m.get("withheld", {}).get("dry_run", 0),) if dry else ()),
+            m.get("calls", ""),
+        )
+        for name, m in exports.items()
     ]
     parts: list[RenderableType] = []
     if read:
         columns = ("read from Cin7", "new", "changed", "unchanged", "rejected", "calls")
         parts.append(grid(columns, read, right=columns[1:]))
     if sent:
-        exported = ("sent to Emarsys", *EXPORT_FIGURES, "calls")
+        heading = ("to Emarsys", *figures, "would send") if dry else ("sent to Emarsys", *figures)
+        exported = (*heading, "calls")
         parts += [Text(), grid(exported, sent, right=exported[1:])]
     held = [(name.removeprefix("emarsys/"), text) for name, m in outcome.assets.items() for text in m.get("guards", [])]
     if held:

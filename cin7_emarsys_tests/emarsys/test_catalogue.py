@@ -71,6 +71,17 @@ def test_a_dry_run_publishes_nothing(work: Project) -> None:
     assert not file_of(work).exists()
 
 
+def test_a_dry_run_shows_old_and_new_of_what_differs(work: Project) -> None:
+    work.fill("mart.catalogue", product("A"), product("B"), product("C"))
+    work.run("catalogue")
+    work.fill("mart.catalogue", product("A", available=False), product("B", brand="Other"), product("C"), product("D"))
+    changes = {change["key"]: change["changes"] for change in work.run("catalogue", dry_run=True).changes}
+    assert changes.keys() == {"A", "B", "D"}
+    assert changes["A"] == [("available", "true", "false")]
+    assert changes["B"] == [("the rest", None, "category, brand, description, msrp or group_id")]
+    assert ("price", None, "10") in changes["D"]
+
+
 def test_an_empty_catalogue_is_never_published(work: Project) -> None:
     with pytest.raises(Unfit, match="empty"):
         work.run("catalogue")

@@ -305,6 +305,7 @@ def test_wrong_client_credentials(tmp_path: Path) -> None:
         with pytest.raises(AuthFailed) as caught:
             _send(transport)
         assert not caught.value.sent
+        assert "HTTP 401 when asking for access" in str(caught.value)
         assert len(tokens.got) == 1
         assert vendor.got == []
 

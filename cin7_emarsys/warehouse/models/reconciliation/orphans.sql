@@ -68,7 +68,7 @@ with causes(what, missing_at, cause, expected, role, next_step) as (
         ('customer', 'emarsys', 'rejected', false, 'operations',
             'See cin7-emarsys dead-letters list --flow contacts; correct the contact in Cin7, or retry.'),
         ('customer', 'emarsys', 'never_sent', false, 'operations',
-            'Run cin7-emarsys sync customers, and see that armed = true in merchant.toml.'),
+            'Run cin7-emarsys sync orders, and see that armed = true in merchant.toml.'),
         ('customer', 'emarsys', 'deleted_there', false, 'marketing',
             'Somebody deleted the contact in Emarsys: cin7-emarsys replay sends it again, erase forgets it here too.'),
         ('customer', 'cin7', 'merged', false, 'marketing',
