@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cin7_emarsys.warehouse import factory
 from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line, order
 
 AFTER = "2026-11-24 12:00:00"
@@ -141,6 +142,28 @@ def test_tax_and_currency() -> None:
 def test_amounts_too_large_for_18_digits_in_between() -> None:
     world = shop().sale("s1", Invoices=[invoice("i1", line("A", 80995, 168469.6), line("A", 3, 0.001, Discount=50))])
     assert world.build().rows("staging.document_lines", "net") == [0.0015, 13645195252]
+
+
+def test_a_barcode_in_the_wrong_field_counts_as_nothing_and_stops_nothing() -> None:
+    barcode = 736000291452
+    freight = {"Description": "Freight", "Quantity": 1, "Price": -barcode}
+    lines = {
+        "quantity": line("A", barcode, 0), "price": line("A", 1, barcode), "both": line("A", barcode, barcode),
+        "discount": line("A", 1, Discount=barcode), "tax": line("A", 1, Tax=barcode),
+    }  # fmt: skip
+    world = shop().sale("s1", Invoices=[
+        *(invoice(name, line("B", 1), bad) for name, bad in lines.items()),
+        invoice("charge", line("B", 1), AdditionalCharges=[freight]),
+        invoice("rate", line("B", 1), line("A", 9, 10**7), CurrencyConversionRate=25000, TotalBeforeTax=barcode),
+        invoice("draft", *[lines["both"]] * 200, Status="DRAFT"),
+    ])  # fmt: skip
+    world.build(*factory.needed_for(*Sold.read_models, "reconciliation.document_books"))
+    assert world.rows("mart.documents", "goods", "items") == [(10, 1)] * 7
+    assert set(world.rows("mart.document_faults where document_id <> 'rate'", "fault")) == {
+        "an amount no document can have"
+    }
+    assert len(world.rows("mart.document_faults")) == 7
+    assert world.one("reconciliation.document_books where document_id = 'rate'", "books", "counted") == (0, 250000)
 
 
 def test_documents_that_do_not_match_their_totals() -> None:

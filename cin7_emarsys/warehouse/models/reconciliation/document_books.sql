@@ -8,7 +8,7 @@
 -- @column number: Its number; null where only Emarsys has it.
 -- @column order_number: Number of the order.
 -- @column dated_on: Date of the document; null where it has none.
--- @column books: Its own total without tax, at its own rate; 0 where no rate is known.
+-- @column books: Its own total without tax, at its own rate; 0 where no rate is known, or no books could hold it.
 -- @column charges: Of this, charges outside value (shipping, handling).
 -- @column left_out: Of this, documents that count for nothing here, for the reason below.
 -- @column unexplained: Of this, what its lines and charges do not add up to; a cent or two is rounding.
@@ -70,10 +70,10 @@ joined as (
         billed.number,
         coalesce(documents.order_number, sales.order_number) as order_number,
         coalesce(billed.dated_on, fates.dated_on) as dated_on,
-        coalesce(cast(cast(case
+        coalesce(try(cast(cast(case
             when billed.rate is null then 0
             else coalesce(billed.total_before_tax, documents.goods + documents.not_counted)
-        end as decimal(28, 4)) * billed.rate * billed.sign as decimal(18, 4)), 0) as books,
+        end as decimal(28, 4)) * billed.rate * billed.sign as decimal(18, 4))), 0) as books,
         coalesce(cast(cast(documents.not_counted as decimal(28, 4)) * billed.rate * billed.sign as decimal(18, 4)), 0)
             as charges,
         coalesce(documents.net * billed.sign, 0) as counted,

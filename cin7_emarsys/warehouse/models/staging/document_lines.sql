@@ -10,11 +10,12 @@
 -- @column sku: SKU on the line.
 -- @column title: Name on the line; of a charge what it is for, as typed.
 -- @column quantity: Units.
--- @column amount: Quantity × price less discount, as on the document, in its currency.
+-- @column amount: Quantity × price less discount, as on the document, in its currency; 0 where no document can have it.
 -- @column tax: Tax of the line, in its currency.
 -- @column net: The same without tax, in the currency of the document.
 -- @column counts: Every line; of charges the discounts, and what the policy calls revenue. The rest is outside value.
--- @column oddity: What no line should have (a discount over 100 %, a negative quantity or price); it counts as written.
+-- @column oddity: What no line should have (a discount over 100 %, a negative quantity or price); it counts as written. Or
+-- an amount no document can have (a barcode in the wrong field): such a line counts as nothing.
 -- @column net_base: Net in the currency of the books, at the document's own rate.
 -- @column tax_base: Tax in the currency of the books.
 with invoiced as (
@@ -43,24 +44,42 @@ listed as (
         ]) as line
     from documents
 ),
-priced as (
+written as (
     select
-        document_kind, document_id, rate, tax_inclusive, is_charge, line, line_no,
-        coalesce(case
-            -- the plain case fits into 18 digits, which is ten times as fast as 38
-            when coalesce(line.Discount, 0) = 0 and abs(line.Quantity) < 90000 and abs(line.Price) < 90000
-                then cast(line.Quantity * line.Price as decimal(18, 4))
-            else cast(
-                cast(line.Quantity as decimal(28, 4)) * line.Price
-                * cast(100 - coalesce(line.Discount, 0) as decimal(12, 4)) * 0.01
-                as decimal(18, 4)
-            )
-        end, 0) as amount,
-        coalesce(line.Tax, 0) as tax
+        document_kind, document_id, rate, tax_inclusive, is_charge, line, line_no, coalesce(line.Quantity, 0) as quantity,
+        coalesce(line.Price, 0) as price, coalesce(line.Discount, 0) as discount, coalesce(line.Tax, 0) as tax
     from listed
 ),
+priced as (
+    select *,
+        case
+            -- the plain case fits into 18 digits, which is ten times as fast as 38
+            when discount = 0 and abs(quantity) < 90000 and abs(price) < 90000
+                then cast(quantity * price as decimal(18, 4))
+            when abs(quantity) < 1000000000 and abs(discount) <= 1000
+                then try_cast(
+                    cast(quantity as decimal(28, 4)) * price * cast(100 - discount as decimal(12, 4)) * 0.01
+                    as decimal(18, 4)
+                )
+        end as amount
+    from written
+),
+-- A barcode in the wrong field must not stop everything: the limit leaves room for the sums of many such lines.
+judged as (
+    select *, coalesce(greatest(abs(amount), abs(tax)) * greatest(cast(rate as double), 1) < 100000000000, false)
+        and amount is not null as is_possible
+    from priced
+),
+counted as (
+    select * replace (
+        case when is_possible then quantity else 0 end as quantity,
+        case when is_possible then amount else 0 end as amount,
+        case when is_possible then tax else 0 end as tax
+    )
+    from judged
+),
 netted as (
-    select *, cast(case when tax_inclusive then amount - tax else amount end as decimal(18, 4)) as net from priced
+    select *, cast(case when tax_inclusive then amount - tax else amount end as decimal(18, 4)) as net from counted
 )
 select
     document_kind,
@@ -70,17 +89,18 @@ select
     lower(line.ProductID) as product_id,
     line.SKU as sku,
     line.Name as title,
-    coalesce(line.Quantity, 0) as quantity,
+    cast(quantity as decimal(18, 4)) as quantity,
     cast(amount as decimal(18, 4)) as amount,
-    tax,
+    cast(tax as decimal(18, 4)) as tax,
     net,
     not is_charge or net < 0 or exists (
         from policy.revenue_charges as revenue where regexp_matches(netted.line.Name, revenue.pattern, 'i')
     ) as counts,
     case
-        when line.Discount > 100 then 'a discount over 100 %'
-        when not is_charge and line.Quantity < 0 then 'a line with a negative quantity'
-        when not is_charge and line.Price < 0 then 'a line with a negative price'
+        when not is_possible then 'an amount no document can have'
+        when discount > 100 then 'a discount over 100 %'
+        when not is_charge and quantity < 0 then 'a line with a negative quantity'
+        when not is_charge and price < 0 then 'a line with a negative price'
     end as oddity,
     case when rate = 1 then net else cast(cast(net as decimal(28, 4)) * rate as decimal(18, 4)) end as net_base,
     case when rate = 1 then tax else cast(cast(tax as decimal(28, 4)) * rate as decimal(18, 4)) end as tax_base
