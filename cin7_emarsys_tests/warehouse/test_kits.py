@@ -98,6 +98,16 @@ def test_orders_for_a_kit_take_its_components() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("ordered", "held", "left"), [(0.4, 0, 8), (1.4, 0, 6), (0, 0.4, 8), (0.4, 1.2, 6), (2e14, 0, 0)]
+)
+def test_part_of_a_kit_takes_a_whole_run(ordered: float, held: float, left: float) -> None:
+    holds = [{"name": "trade", "sku": "A", "units": held, "for_tag": "trade", "from": "2026-11-01"}] if held else []
+    world = shop(holds=holds).kit("A", part("CUP", 2)).snapshot("n1", T0, [{"sku": "CUP", "on_hand": 10}])
+    waiting(world, *[line("A", ordered / 200)] * 200).build()
+    assert figures(world, "ats")["CUP"] == left
+
+
 def test_an_order_that_no_place_can_assemble_takes_nothing_until_one_can() -> None:
     """N needs an A and a cup in one place: the A are in Main, where all cups are allocated; free cups are in the shop."""
     world = shop().kit("N", part("A"), part("CUP")).kit("A", part("CUP", 4), part("RUG"))

@@ -15,7 +15,8 @@ kits as (select distinct kit_id, cast(makes * 10000 as hugeint) as makes, kit_le
 products as (select kit_id as product_id from bills union select component_id from bills),
 stock as (
     select rows.product_id, rows.location_key, sum(rows.on_hand) as on_hand, sum(rows.allocated) as allocated,
-        0 as ordered
+        -- in a recursive query the first branch says the type: a bare 0 would round what the others bring
+        cast(0 as decimal(38, 4)) as ordered
     from staging.snapshot as rows
     where rows.bar is null and rows.product_id in (select product_id from products)
     group by all
@@ -28,7 +29,7 @@ stock as (
 -- Orders are served pool by pool; with holds, which name no location, from everywhere.
 pools as (
     select 'orders' as serves, product_id, case location_mode when 'separate' then location_key else '' end as pool,
-        on_hand, allocated, ordered, 0 as held
+        on_hand, allocated, ordered, cast(0 as decimal(38, 4)) as held
     from stock, policy.settings
     union all
     select 'all', product_id, '', on_hand, allocated, ordered, 0 from stock
@@ -116,7 +117,9 @@ unserved as (
     where makes is not null and level = (select max(level) from passing)
 ),
 split as (
-    select kit_id, pool, backordered_runs, runs as order_runs, 0 as hold_runs from unserved where serves = 'orders'
+    select kit_id, pool, backordered_runs, runs as order_runs, cast(0 as hugeint) as hold_runs
+    from unserved
+    where serves = 'orders'
     union all
     select alls.kit_id, '', 0, 0,
         greatest(alls.runs - coalesce(orders.runs, 0), 0)

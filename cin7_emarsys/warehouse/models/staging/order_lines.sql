@@ -6,7 +6,7 @@
 -- @column product_id: The product.
 -- @column sku: SKU on the line.
 -- @column title: Name on the line.
--- @column quantity: Units ordered.
+-- @column quantity: Units ordered; a barcode in the wrong field counts as a thousand million.
 -- @column unit_price: Price of one unit in the currency of the sale.
 -- @column discount: Discount in percent.
 -- @column is_drop_ship: Shipped by the supplier, never from own stock.
@@ -21,9 +21,9 @@ select
     lower(line.ProductID) as product_id,
     line.SKU as sku,
     line.Name as title,
-    coalesce(line.Quantity, 0) as quantity,
+    coalesce(least(line.Quantity, 1000000000), 0) as quantity, -- sums of many such lines have to fit
     line.Price as unit_price,
     coalesce(line.Discount, 0) as discount,
     coalesce(line.DropShip, false) as is_drop_ship,
-    coalesce(line.BackorderQuantity, 0) as backorder_quantity
+    coalesce(least(line.BackorderQuantity, 1000000000), 0) as backorder_quantity
 from lines
