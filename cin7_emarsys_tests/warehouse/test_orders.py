@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cin7_emarsys.warehouse import factory
+from cin7_emarsys.warehouse import factory, gates
 from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line, order
 
 AFTER = "2026-11-24 12:00:00"
@@ -104,6 +104,20 @@ def test_given_back_whole_is_no_purchase_but_stays_in_the_sums() -> None:
     assert {key: value(world)[key] for key in ("customer_type", "gross", "refunded")} == {
         "customer_type": "prospect", "gross": 20, "refunded": 20,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("basis", ["Inclusive", "Exclusive"])
+def test_given_back_piece_by_piece_is_given_back_whole(basis: str) -> None:
+    """Rounding of each piece leaves a cent of tax, or takes back a ten-thousandth of a discount too much."""
+    given = {"Tax": 2.72} if basis == "Inclusive" else {"Discount": 12.5}
+    piece = {"Tax": 0.91} if basis == "Inclusive" else given
+    world = shop().sale("s1", TaxCalculation=basis, Invoices=[invoice("i1", line("A", 3, 9.99, **given))],
+                        CreditNotes=[credit_note(f"c{no}", line("A", 1, 9.99, **piece)) for no in range(3)])  # fmt: skip
+    world.sale("s2", Email="bob@example.com", Invoices=[invoice("i2", line("A", 3, 0.01))]).build()
+    assert world.rows("mart.purchases", "sale_id", "kind") == [("s1", "fully_refunded"), ("s2", "purchase")]
+    assert value(world)["customer_type"] == "prospect"
+    asked = [check for check in gates.conditions() if check.name in ("over_refunded", "value_below_zero")]
+    assert [gates.ask(world.connection, check).rows for check in asked] == [0, 0]
 
 
 def test_charges_discounts_and_their_spread_over_the_lines() -> None:

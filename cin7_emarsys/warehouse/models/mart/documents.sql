@@ -19,6 +19,7 @@
 -- @column currency: Its currency.
 -- @column rate: Base units for one unit of its currency; null where missing.
 -- @column lines: Number of lines.
+-- @column entries: Number of lines and charges, each of which may have been rounded.
 -- @column items: Units on its lines.
 -- @column goods: Counted value in its currency: lines without tax, order-level discounts, revenue charges.
 -- @column net: Counted value in the currency of the books.
@@ -83,6 +84,7 @@ select
     added.currency,
     added.rate,
     added.lines,
+    added.entries,
     cast(added.items as decimal(18, 4)) as items,
     cast(added.goods as decimal(18, 4)) as goods,
     cast(added.net as decimal(18, 4)) as net,
