@@ -55,7 +55,7 @@ def close(facts: Facts, month: str, *, limit: int = _LISTED) -> dict[str, Any]:
         and whole["books"] == whole["mart"] + whole["charges"] + whole["left_out"] + whole["unexplained"]
         and whole["mart"] + whole["tax"] == whole["excluded"] + whole["told"]
         and whole["told"] == whole["accepted"] + whole["parked"] + whole["refused"] + whole["open"]
-        and all(row["reason"] != "its lines and charges" for row in differences)
+        and not any(row["unnamed"] for row in rows)
     )
     return {
         "month": month,
@@ -82,7 +82,7 @@ def last_with_documents(facts: Facts) -> str:
 
 
 def _day(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in row if name != "late"}
+    return {name: row[name] for name in row if name not in ("late", "unnamed")}
 
 
 def _sum(rows: list[dict[str, Any]]) -> dict[str, Any]:

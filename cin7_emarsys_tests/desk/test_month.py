@@ -84,6 +84,14 @@ def test_every_way_to_differ_has_its_name() -> None:
     assert found["adds_up"] and not found["settled"]
 
 
+def test_a_difference_without_a_reason_counts_wherever_it_stands_in_the_list() -> None:
+    shop = books(
+        invoice("i1", line("A", 9), TotalBeforeTax=190),
+        invoice("i2", *[line("A", 1)] * 10, TotalBeforeTax=100.05),
+    )
+    assert not closed(shop)["adds_up"] and not months.close(shop.facts, "2026-11", limit=1)["adds_up"]
+
+
 def test_documents_of_a_voided_sale_are_in_the_books_and_left_out_by_name() -> None:
     shop = Shop()
     shop.product("A").sale("s1", Status="VOIDED", Invoices=[invoice("i1", line("A", 3), TotalBeforeTax=30)])

@@ -8,6 +8,7 @@
 -- @column charges: Of this, charges outside value.
 -- @column left_out: Of this, documents that count for nothing.
 -- @column unexplained: Of this, what lines and charges do not add up to.
+-- @column unnamed: Documents for which that is more than rounding, and nobody can say why.
 -- @column mart: What counts here: books − charges − left_out − unexplained.
 -- @column excluded: Of what counts, left out of the sales data by rule.
 -- @column tax: Tax that goes with it, where prices go with tax.
@@ -26,6 +27,7 @@ select
     sum(charges) as charges,
     sum(left_out) as left_out,
     sum(unexplained) as unexplained,
+    count(*) filter (reason is null and abs(unexplained) > 0.02) as unnamed,
     sum(counted) as mart,
     sum(excluded) as excluded,
     sum(tax) as tax,
