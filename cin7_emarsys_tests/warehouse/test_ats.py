@@ -133,6 +133,17 @@ def test_open_unallocated(header: Row, detail: Row, policy: Row, units: int) -> 
     ]  # fmt: skip
 
 
+def test_a_location_may_have_a_colon_in_its_name() -> None:
+    policy = {"sellable_locations": ["Shop: North"]}
+    world = stock({"sku": "A", "on_hand": 9, "Location": "Shop: North"}, availability=policy)
+    world.put("raw.locations", {"ID": "L", "Name": "Shop"}, {"ID": "M", "Name": "Shop: North"})
+    head = {"OrderStatus": "AUTH_NO_ALLOC", "Status": "ORDERED"}
+    for units, place in ((1, "Shop: North"), (2, "shop: north: A-1"), (4, "Shop: A-1")):
+        ordered = order(line("A", units), status="AUTH_NO_ALLOC")
+        world.sale(f"s{units}", head, Status="ORDERED", Location=place, Order=ordered)
+    assert waterfall(world.build()) == {"on_hand": 9, "open_unallocated": 3, "ats": 6}
+
+
 def test_what_is_picked_or_shipped_no_longer_waits() -> None:
     world = stock({"sku": "A", "on_hand": 20})
     fulfilments = [

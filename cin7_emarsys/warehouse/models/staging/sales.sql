@@ -44,6 +44,14 @@ picked as (
             else coalesce(details."Order".Status, headers.OrderStatus)
         end as order_status
     from paired
+),
+-- A bin can be named within the location, as "Location: Bin"; a location can have ": " in its own name.
+places as (
+    select named.Location, max_by(locations.location_key, length(locations.location_key)) as location_key
+    from (select distinct Location from raw.sales) as named
+    join staging.locations as locations
+        on starts_with(lower(trim(named.Location)) || ': ', locations.location_key || ': ')
+    group by named.Location
 )
 select
     sale_id,
@@ -61,7 +69,8 @@ select
     case
         when regexp_matches(trim(details.Email), '^[^@\s,;:<>()"]+@[^@\s,;:<>()"]+\.[^@\s,;:<>().&"]{2,}$') then lower(trim(details.Email))
     end as email,
-    coalesce(lower(trim(split_part(details.Location, ': ', 1))), locations.location_key) as location_key,
+    coalesce(places.location_key, locations.location_key, lower(trim(split_part(details.Location, ': ', 1))))
+        as location_key,
     details.PriceTier as price_tier,
     coalesce(details.SourceChannel, headers.SourceChannel) as source_channel,
     coalesce(details.CustomerCurrency, headers.CustomerCurrency) as currency,
@@ -75,4 +84,5 @@ select
     coalesce(headers._in_first_scan, false) as in_first_scan,
     case when details.ID is null then coalesce(headers._erased, false) else coalesce(details._erased, false) end as is_erased
 from picked
+left join places on places.Location = details.Location
 left join staging.locations as locations on locations.location_id = lower(headers.OrderLocationID)
