@@ -250,6 +250,16 @@ def test_whose_a_sale_is() -> None:
     assert value(world, "t@example.com")["customer_type"] == "wholesale"
 
 
+def test_an_order_belongs_to_nobody_until_its_detail_says_whose_it_is() -> None:
+    """The header names the account; its default contact may be somebody else than who ordered."""
+    head = {"SaleID": "s1", "Status": "ORDERED", "OrderStatus": "AUTHORISED", "CustomerID": "C-1", "Updated": T0}
+    world = shop().put("raw.sale_headers", head).build()
+    assert (world.rows("mart.open_orders"), value(world)) == ([], {"customer_type": "prospect"})
+    world.clear("raw.sale_headers").sale("s1", head, Email="bob@example.com", Order=order(line("A", 1))).build()
+    assert value(world) == {"customer_type": "prospect"}
+    assert value(world, "bob@example.com") == {"customer_type": "new", "open_orders": 1}
+
+
 def test_contacts_carry_every_attribute_and_clear_what_is_gone() -> None:
     world = shop().sale("s1", Invoices=[invoice("i1", line("A", 1, 12.345))])
     row = world.build().one("mart.contacts")

@@ -1,4 +1,4 @@
--- grain: one row per order that is authorised and not invoiced
+-- grain: one row per order that is authorised and not invoiced, once its detail has been read
 -- key: sale_id
 -- meaning: Open orders: they make a person a customer, and are worth nothing yet.
 -- figure newest: max(ordered_on)

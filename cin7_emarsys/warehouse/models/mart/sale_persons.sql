@@ -1,4 +1,4 @@
--- grain: one row per sale or stand-alone credit note
+-- grain: one row per sale whose detail has been read, or stand-alone credit note
 -- key: sale_id
 -- meaning: Whose each sale is: the e-mail on it, else that of its customer's default contact, else the customer account.
 -- Shared accounts (web guests) lend no identity. Two e-mails are never joined through a shared account or a parent;
@@ -15,7 +15,7 @@
 with documents as (
     select sale_id, order_number, customer_id, customer_name, contact_name, email, is_erased
     from staging.sales
-    where is_listed
+    where is_listed and has_detail -- a header has no e-mail: by itself it would name the wrong person
     union all
     select lower(SaleID), any_value(trim(CreditNoteNumber)), any_value(lower(CustomerID)), any_value(Customer), null,
         null, coalesce(bool_or(_erased), false)
