@@ -187,6 +187,16 @@ def test_documents_that_do_not_match_their_totals() -> None:
     assert world.rows("mart.document_faults", "document_id", "difference") == [("i2", -0.025)]
 
 
+def test_prices_with_tax_are_checked_with_and_without_it() -> None:
+    totals = {"TotalBeforeTax": 100, "Tax": 10, "Total": 110}
+    world = shop().sale("s1", TaxCalculation="Inclusive", Invoices=[
+        invoice("good", line("A", 1, 110, Tax=10.01), **totals),
+        invoice("no tax", line("A", 1, 110), **totals),
+        invoice("no price", line("A", 1, 108, Tax=8), **totals),
+    ]).build()  # fmt: skip
+    assert world.rows("mart.document_faults", "document_id", "difference") == [("no price", -2), ("no tax", 10)]
+
+
 def test_a_credit_note_counts_once_whichever_endpoint_gave_it() -> None:
     world = shop()
     world.sale("s1", Invoices=[invoice("i1", line("A", 9))], CreditNotes=[credit_note("t1", line("A", 1))])

@@ -26,26 +26,25 @@
 -- @column charges_net: Of this, discounts and revenue charges.
 -- @column charges_tax: Tax of those charges.
 -- @column not_counted: Charges left out (shipping, handling), in its currency.
--- @column computed_total: Lines and all charges as on the document.
+-- @column computed_total: Lines and all charges as on the document; less their tax where they contain it and match its total.
 -- @column stated_total: What the document says itself.
 -- @column fault: What is wrong with it; null where nothing is.
 with documents as (
     select 'invoice' as document_kind, document_id, invoices.sale_id, false as is_standalone, number, dated_on,
-        invoices.currency, rate, invoices.tax_inclusive,
-        case when invoices.tax_inclusive then total else total_before_tax end as stated_total
+        invoices.currency, rate, invoices.tax_inclusive, total_before_tax, total
     from staging.invoices as invoices
     join staging.sales as sales on sales.sale_id = invoices.sale_id and not sales.is_void and sales.is_listed
     where invoices.is_counted
     union all
     select 'credit_note', document_id, sale_id, is_standalone, number, dated_on, currency, rate, tax_inclusive,
-        case when tax_inclusive then total else total_before_tax end
+        total_before_tax, total
     from staging.credit_notes
     where is_counted
 ),
 lines as (
     select document_kind, document_id, count(*) as entries, count(*) filter (not is_charge) as lines,
         sum(quantity) filter (not is_charge) as items, sum(amount) as amount,
-        sum(net) filter (counts) as goods, sum(net_base) filter (counts) as net,
+        sum(net) as untaxed, sum(net) filter (counts) as goods, sum(net_base) filter (counts) as net,
         sum(net_base) filter (is_charge and counts) as charges_net,
         sum(tax_base) filter (is_charge and counts) as charges_tax, sum(net) filter (not counts) as left_out,
         min(oddity) as oddity
@@ -63,7 +62,11 @@ added as (
         coalesce(lines.charges_net, 0) as charges_net,
         coalesce(lines.charges_tax, 0) as charges_tax,
         coalesce(lines.left_out, 0) as not_counted,
-        coalesce(lines.amount, 0) as computed_total,
+        coalesce(lines.amount, 0) as written,
+        coalesce(lines.untaxed, 0) as untaxed,
+        0.005 * coalesce(lines.entries, 0) + 0.01 as slack,
+        -- prices with tax have to match both totals: the tax on the lines is taken off what counts
+        tax_inclusive and (total_before_tax is null or abs(written - total) > slack) as with_tax,
         lines.oddity
     from documents
     left join lines
@@ -91,12 +94,12 @@ select
     cast(added.charges_net as decimal(18, 4)) as charges_net,
     cast(added.charges_tax as decimal(18, 4)) as charges_tax,
     cast(added.not_counted as decimal(18, 4)) as not_counted,
-    cast(added.computed_total as decimal(18, 4)) as computed_total,
-    added.stated_total,
+    cast(case when added.with_tax then added.written else added.untaxed end as decimal(18, 4)) as computed_total,
+    case when added.with_tax then added.total else added.total_before_tax end as stated_total,
     case
         when added.rate is null then 'no exchange rate for ' || added.currency
         when added.dated_on is null then 'no date'
-        when abs(added.computed_total - added.stated_total) > 0.005 * added.entries + 0.01
+        when abs(computed_total - stated_total) > added.slack
             then 'lines and charges do not add up to its total'
         when added.oddity is not null then added.oddity
         when added.lines = 0 and added.charges_net <> 0 then 'a discount or charge without a line to carry it'
