@@ -151,6 +151,7 @@ def test_what_is_picked_or_shipped_no_longer_waits() -> None:
         {"FulfillmentNumber": 2, "Pick": {"Status": "DRAFT", "Lines": [line("A", 3)]},
          "Ship": {"Status": "AUTHORISED", "Lines": [{"Carrier": "Post", "TrackingNumber": "T1"}]}},
         {"FulfillmentNumber": 3, "Pick": {"Status": "DRAFT", "Lines": [line("A", 1)]}},
+        {"FulfillmentNumber": 1, "Pick": {"Status": "VOIDED", "Lines": [line("A", 4)]}},  # a number given twice
     ]  # fmt: skip
     head = {"OrderStatus": "AUTH_NO_ALLOC", "Status": "PICKING"}
     world.sale("s1", head, Status="PICKING", Order=order(line("A", 9), status="AUTH_NO_ALLOC"), Fulfilments=fulfilments)
@@ -160,7 +161,7 @@ def test_what_is_picked_or_shipped_no_longer_waits() -> None:
         (1, True, False, None, None), (2, True, True, "Post", "T1"), (3, False, False, None, None),
     ]  # fmt: skip
     assert world.rows("staging.pick_lines", "fulfilment_no", "quantity", "is_taken") == [
-        (1, 2, True), (2, 3, True), (3, 1, False),
+        (1, 2, True), (1, 4, False), (2, 3, True), (3, 1, False),
     ]  # fmt: skip
 
 

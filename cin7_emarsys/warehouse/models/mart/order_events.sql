@@ -45,7 +45,7 @@ parts as (
     select live.trigger_id, lines.line_no, lines.product_id, lines.sku, null, lines.quantity, null
     from live
     join staging.pick_lines as lines
-        on lines.sale_id = live.sale_id and cast(lines.fulfilment_no as varchar) = live.document_id
+        on lines.sale_id = live.sale_id and cast(lines.fulfilment_no as varchar) = live.document_id and lines.is_shipped
     where live.fact = 'order_shipped'
     union all
     select live.trigger_id, lines.line_no, lines.product_id, lines.sku, lines.title,

@@ -10,25 +10,33 @@
 -- @column carrier: Carrier of the first parcel.
 -- @column tracking_number: Tracking number of the first parcel that has one.
 -- @column tracking_url: Where that parcel can be followed.
--- @column lines: Picked units as Cin7 lists them.
+-- @column lines: Picked units as Cin7 lists them, each with whether it itself is taken and shipped: several can have one number.
 with listed as (
     select lower(ID) as sale_id, unnest(Fulfilments) as fulfilment, generate_subscripts(Fulfilments, 1) as place
     from raw.sales
+),
+judged as (
+    select
+        *,
+        coalesce(fulfilment.FulfillmentNumber, place) as fulfilment_no,
+        coalesce(fulfilment.Pick.Status = 'AUTHORISED' or fulfilment.Ship.Status = 'AUTHORISED', false) as is_taken,
+        coalesce(fulfilment.Ship.Status = 'AUTHORISED', false) as is_shipped
+    from listed
 )
 select
     sale_id,
-    coalesce(fulfilment.FulfillmentNumber, place) as fulfilment_no,
+    fulfilment_no,
     any_value(fulfilment.Pick.Status) as pick_status,
     any_value(fulfilment.Ship.Status) as ship_status,
-    bool_or(coalesce(
-        fulfilment.Pick.Status = 'AUTHORISED' or fulfilment.Ship.Status = 'AUTHORISED', false
-    )) as is_taken,
-    bool_or(coalesce(fulfilment.Ship.Status = 'AUTHORISED', false)) as is_shipped,
+    bool_or(is_taken) as is_taken,
+    bool_or(is_shipped) as is_shipped,
     any_value(fulfilment.Ship.Lines[1].Carrier) as carrier,
     any_value([line.TrackingNumber for line in fulfilment.Ship.Lines if line.TrackingNumber is not null][1])
         as tracking_number,
     any_value([line.TrackingURL for line in fulfilment.Ship.Lines if line.TrackingURL is not null][1])
         as tracking_url,
-    flatten(list(coalesce(fulfilment.Pick.Lines, []) order by place)) as lines
-from listed
-group by sale_id, coalesce(fulfilment.FulfillmentNumber, place)
+    flatten(list([
+        {'picked': line, 'is_taken': is_taken, 'is_shipped': is_shipped} for line in coalesce(fulfilment.Pick.Lines, [])
+    ] order by place)) as lines
+from judged
+group by sale_id, fulfilment_no

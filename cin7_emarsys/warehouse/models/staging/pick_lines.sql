@@ -10,16 +10,16 @@
 -- @column is_taken: The pick or its shipment is authorised.
 -- @column is_shipped: The shipment is authorised.
 with listed as (
-    select sale_id, fulfilment_no, is_taken, is_shipped, unnest(lines) as line, generate_subscripts(lines, 1) as line_no
+    select sale_id, fulfilment_no, unnest(lines) as line, generate_subscripts(lines, 1) as line_no
     from staging.fulfilments
 )
 select
     sale_id,
     fulfilment_no,
     line_no,
-    lower(line.ProductID) as product_id,
-    line.SKU as sku,
-    coalesce(line.Quantity, 0) as quantity,
-    is_taken,
-    is_shipped
+    lower(line.picked.ProductID) as product_id,
+    line.picked.SKU as sku,
+    coalesce(line.picked.Quantity, 0) as quantity,
+    line.is_taken,
+    line.is_shipped
 from listed
