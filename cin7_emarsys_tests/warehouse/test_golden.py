@@ -157,6 +157,11 @@ CASES = {
         [bill("c2", line("A", 1, 50), AdditionalCharges=[charge("Voucher", -10, Quantity=2, Discount=50)])],
         40, [("A", 40, 1)],
     ),
+    "charge-exchange": Case(
+        "where goods are taken back in exchange, each line carries its part of a discount by what it is worth",
+        [bill("c5", line("A", 1, 100), line("B", -1, 60), AdditionalCharges=[charge("Welcome", -16)])],
+        24, [("A", 90, 1), ("B", -66, -1)], faults=["a line with a negative quantity"],
+    ),
     "charges-back": Case(
         "on a credit note the same: a discount taken back lowers it, shipping given back stays outside",
         [bill("c3", line("A", 1, 60), AdditionalCharges=[charge("Welcome", -6)]) | {"CreditNotes": [credit_note(

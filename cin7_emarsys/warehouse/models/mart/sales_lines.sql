@@ -1,7 +1,7 @@
 -- grain: one row per line of a document that goes to Emarsys
 -- key: document_kind, document_id, line_no
--- meaning: Sales data for Emarsys. Order-level discounts are spread over the lines by value, to the last ten-thousandth,
--- so that the lines of a document sum to exactly what it counts.
+-- meaning: Sales data for Emarsys. Order-level discounts are spread over the lines by value (goods taken back in
+-- exchange by what they are worth), to the last ten-thousandth, so that the lines of a document sum to exactly what it counts.
 -- figure price: coalesce(sum(price), 0)
 -- figure quantity: coalesce(sum(quantity), 0)
 -- figure newest: max(timestamp)
@@ -41,8 +41,8 @@ shared as (
     select
         *,
         cast(coalesce(
-            cast(charges as double) * cast(amount as double)
-            / nullif(cast(sum(amount) over document as double), 0), 0
+            cast(charges as double) * cast(abs(amount) as double)
+            / nullif(cast(sum(abs(amount)) over document as double), 0), 0
         ) as decimal(18, 4)) as part,
         row_number() over (partition by document_kind, document_id order by abs(amount) desc, line_no) as size
     from lines
