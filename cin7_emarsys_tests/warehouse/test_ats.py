@@ -175,6 +175,22 @@ def test_a_hold_shrinks_by_what_its_people_ordered() -> None:
     assert waterfall(world.build()) == {"on_hand": 20, "allocated": 3, "reserved": 2, "ats": 15}
 
 
+@pytest.mark.parametrize(
+    ("status", "reserve", "charged"),
+    [
+        ("AUTH_NO_ALLOC", False, {"open_unallocated": 3, "reserved": 2}),
+        ("DRAFT", True, {"open_unallocated": 3, "reserved": 2}),
+        ("DRAFT", False, {"reserved": 5}),
+    ],
+)
+def test_an_order_is_charged_once_and_not_to_a_hold_as_well(status: str, reserve: bool, charged: Row) -> None:
+    hold = {"name": "trade", "sku": "A", "units": 5, "for_price_tier": "Trade", "from": "2026-11-10"}
+    world = stock({"sku": "A", "on_hand": 20}, availability={"holds": [hold], "draft_orders_reserve": reserve})
+    ordered = order(line("A", 3), status=status)
+    world.sale("s1", {"OrderStatus": status, "Status": "ORDERED"}, Status="ORDERED", PriceTier="Trade", Order=ordered)
+    assert waterfall(world.build()) == {"on_hand": 20, "ats": 15} | charged
+
+
 def test_holds_outside_their_days_and_percent_holds() -> None:
     def hold(**more: Any) -> Row:
         return {"name": "x", "sku": "a", "for_source_channel": "Shop", "from": "2026-11-01"} | more

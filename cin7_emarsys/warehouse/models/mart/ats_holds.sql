@@ -7,12 +7,14 @@
 -- @column name: Its name.
 -- @column units: Units it sets aside; null for a percent hold.
 -- @column percent: Percent of what remains that it sets aside; null for a hold in units.
--- @column ordered: Units ordered since by those it is for.
+-- @column ordered: Units ordered since by those it is for, in draft too where drafts reserve.
 -- @column units_left: What is left of a hold in units; null for a percent hold.
 with holders as (
     select holds.hold, lines.product_id, sum(lines.quantity) as units
     from policy.holds as holds
-    join staging.sales as sales on sales.ordered_on >= holds.from_date and sales.is_ordered and not sales.is_void
+    cross join policy.settings as settings
+    join staging.sales as sales on sales.ordered_on >= holds.from_date and not sales.is_void
+        and (sales.is_ordered or (settings.draft_orders_reserve and sales.order_status = 'DRAFT'))
     left join staging.customers as customers on customers.customer_id = sales.customer_id
     join staging.order_lines as lines on lines.sale_id = sales.sale_id and not lines.is_drop_ship
     where (holds.for_price_tier is not null and lower(trim(sales.price_tier)) = lower(trim(holds.for_price_tier)))
