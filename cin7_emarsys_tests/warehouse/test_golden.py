@@ -292,7 +292,7 @@ def golden() -> World:
         for number, sale in enumerate(case.sales):
             world.sale(f"{name}-{number}", CustomerID=f"c-{name}", Customer=name, Email=f"{name}@example.com", **sale)
         for note in case.notes:
-            world.put("raw.credit_notes", {"_header_updated": "2026-11-23"} | note)
+            world.put("raw.credit_notes", {"_header_updated": "2026-11-25"} | note)
             world.put(
                 "raw.credit_note_headers",
                 {"SaleID": note["SaleID"], "CustomerID": f"c-{name}", "CreditNoteStatus": "AUTHORISED"}

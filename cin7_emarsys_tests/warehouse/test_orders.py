@@ -201,7 +201,7 @@ def test_a_credit_note_counts_once_whichever_endpoint_gave_it() -> None:
     world = shop()
     world.sale("s1", Invoices=[invoice("i1", line("A", 9))], CreditNotes=[credit_note("t1", line("A", 1))])
     twice = [credit_note("T1", line("A", 1)), credit_note("x", line("A", 1), TaskID=None, CreditNoteNumber=" CR-t1 ")]
-    world.put("raw.credit_notes", {"SaleID": "s1", "CreditNotes": twice, "_header_updated": "2026-11-23"})
+    world.put("raw.credit_notes", {"SaleID": "s1", "CreditNotes": twice, "_header_updated": "2026-11-25"})
     world.put("raw.credit_notes", {"SaleID": "free", "CreditNotes": [credit_note("f", line("B", 2, 4), TaskID=None)]})
     for sale, number in (("free", "CR-f "), ("lost", "CR-lost")):
         world.put("raw.credit_note_headers", {"SaleID": sale, "CreditNoteNumber": number, "CustomerID": "C-1"})
@@ -233,6 +233,9 @@ def test_a_credit_note_that_was_read_before_its_order_stays_one_refund() -> None
     assert world.rows("mart.refunds", "document_id", "order_number", "is_standalone") == [("n1", "SO-s1", False)]
     assert (value(world)["refunded"], value(world)["ltv"], world.one("mart.purchases", "refunded")) == (4, 6, 4)
     assert [trigger for trigger, *_ in events(world)] == ["purchase:s1", "refund_issued:n1"]
+
+    world.clear("raw.sales", "raw.sale_headers").sale("s1", NEW, Invoices=[invoice("i1", line("A", 1, 10))]).build()
+    assert world.rows("mart.refunds") == []  # the order's own detail does not have it any more
 
 
 def test_whose_a_sale_is() -> None:

@@ -1,6 +1,7 @@
 -- grain: one row per credit note, whichever endpoint gave it
 -- key: document_id
--- meaning: Credit notes of sales and stand-alone ones, each once, from its newest reading.
+-- meaning: Credit notes of sales and stand-alone ones, each once, from its newest reading. What the newest detail of a sale
+-- no longer lists is gone, though its own endpoint gave it before.
 -- @column document_id: The note's task id in Cin7 (its number where it has none).
 -- @column sale_id: The sale it stands under; for a stand-alone note an id of its own.
 -- @column is_standalone: Belongs to no sale of the headers.
@@ -21,6 +22,11 @@ with listed as (
     union all
     select lower(notes.SaleID), unnest(notes.CreditNotes), notes._header_updated, 2, null, null, null, null
     from raw.credit_notes as notes
+    where not exists (
+        from raw.sales as sales
+        join raw.sale_headers as headers on headers.SaleID = sales.ID
+        where sales.ID = notes.SaleID and coalesce(sales._header_updated >= notes._header_updated, true)
+    )
 ),
 keyed as (
     select
