@@ -33,6 +33,9 @@ _EXCERPT = 200
 _NOTHING_LEFT = (
     httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError,
 )  # fmt: skip
+# Nothing was applied. Any other failure of a request that may not go twice leaves that open: a gateway that gave up on us
+# (408, 499) may have passed it on, and so may one that redirects.
+_REFUSED = (400, 401, 403, 404, 413, 422, 429)
 # Half of a surrogate pair, as a vendor leaves it that cuts a text in the middle of an emoji.
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -412,6 +415,8 @@ class Transport:
         status = answer.status
         if 200 <= status < 300:
             return
+        if not repeatable and status not in _REFUSED:
+            raise self._error(UnknownAfterSend, answer, f"HTTP {status} after it was sent")
         if 300 <= status < 400:
             raise self._error(Permanent, answer, f"HTTP {status}, a redirect, which is never followed")
         if status == 401:
@@ -421,9 +426,7 @@ class Transport:
         if status == 403:
             raise self._error(PermissionMissing, answer, "HTTP 403, not allowed")
         if status >= 500:
-            if repeatable:
-                raise self._error(Transient, answer, f"HTTP {status}")
-            raise self._error(UnknownAfterSend, answer, f"HTTP {status} after it was sent")
+            raise self._error(Transient, answer, f"HTTP {status}")
         raise self._error(Permanent, answer, f"HTTP {status}")
 
     def _error(self, kind: type[TransportError], answer: Answer, detail: str) -> TransportError:

@@ -177,12 +177,20 @@ def test_repeating_has_a_ceiling(tmp_path: Path) -> None:
         assert len(vendor.got) == Transport.attempts
 
 
-def test_a_server_error_after_a_write_is_unknown(tmp_path: Path) -> None:
-    for status in (500, 503):
+def test_an_answer_after_a_write_that_does_not_refuse_it_is_unknown(tmp_path: Path) -> None:
+    for status in (302, 405, 408, 409, 410, 425, 499, 500, 503):
         with Vendor(Reply(status)) as vendor, _transport(tmp_path, vendor.url) as transport:
             with pytest.raises(UnknownAfterSend) as caught:
                 _send(transport)
             assert caught.value.sent
+            assert len(vendor.got) == 1
+
+
+def test_a_write_that_is_refused_was_not_applied(tmp_path: Path) -> None:
+    for status in (400, 401, 403, 404, 413, 422):
+        with Vendor(Reply(status)) as vendor, _transport(tmp_path, vendor.url) as transport:
+            with pytest.raises(Permanent):
+                _send(transport)
             assert len(vendor.got) == 1
 
 
@@ -254,9 +262,10 @@ def test_a_redirect_is_never_followed(tmp_path: Path) -> None:
     with Vendor() as elsewhere:
         away = Reply(302, "", {"Location": f"{elsewhere.url}/elsewhere"})
         with Vendor(away) as vendor, _transport(tmp_path, vendor.url) as transport:
-            for call in (_get, _send):
-                with pytest.raises(Permanent, match="redirect"):
-                    call(transport)
+            with pytest.raises(Permanent, match="redirect"):
+                _get(transport)
+            with pytest.raises(UnknownAfterSend):
+                _send(transport)
             assert len(vendor.got) == 2
         assert elsewhere.got == []
 
