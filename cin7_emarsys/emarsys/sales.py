@@ -72,8 +72,7 @@ def deliver_sales(delivery: Delivery) -> Report:
                     sending.send(items)
                     items, documents, size = [], set(), 0
                 documents.add(row["document"])
-                used = row["reversals_used"] if reversal else row["lines_used"]
-                for ordinal in range(used + 1, used + 1 + lines):
+                for ordinal in range(row["ordinal"], row["ordinal"] + lines):
                     item = _line(row["document"], payload, ordinal)
                     size += len(item.payload)
                     items.append(item)

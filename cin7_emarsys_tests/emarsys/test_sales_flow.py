@@ -62,6 +62,17 @@ def test_back_and_forth(work: Project) -> None:
     assert len(sold(work)) == 4
 
 
+def test_each_line_is_taken_back_where_it_went(work: Project) -> None:
+    """The order goes back and forth, and its buyer is another one each time."""
+    work.known(ANA, BEN, CEM)
+    once, again, twice = (sales_line("i1", "A", 10, email=email) for email in (ANA, BEN, CEM))
+    for lines in ([once], [], [again], [twice, twice], []):
+        work.fill("mart.sales_lines", *lines)
+        work.run("sales")
+    gone = [(line["email"], line["price"]) for line in work.account.judge("sales")]
+    assert gone == [(ANA, 10), (ANA, -10), (BEN, 10), (CEM, 10), (BEN, -10), (CEM, -10)]
+
+
 def test_a_refund_is_negative_and_can_be_voided(work: Project) -> None:
     work.known(ANA)
     work.fill("mart.sales_lines", sales_line("c1", "A", -10, -1))
