@@ -32,6 +32,9 @@ create table if not exists cool_down (one integer primary key check (one = 1), b
 create table if not exists clock (one integer primary key check (one = 1), ahead real not null);
 """
 _LEASE_SECONDS = 60.0
+# What we did to a vendor is forgotten after one window; two, for his may begin later than ours. Who asks for more
+# (milliseconds for seconds, a day for maintenance) is asked again then, instead of stopping everybody on one header.
+_COOL_WINDOWS = 2
 
 
 def _boot() -> str:
@@ -165,8 +168,8 @@ class RateWindow:
             connection.execute("delete from leases where lane = ? and holder = ?", (rank, self._holder))
 
     def cool_down(self, seconds: float) -> None:
-        """Nobody calls for so long: the vendor has said that we were too fast."""
-        until = time.monotonic() + seconds
+        """Nobody calls for so long, two windows at most: the vendor has said that we were too fast."""
+        until = time.monotonic() + min(seconds, _COOL_WINDOWS * self.window_seconds)
         self._connection().execute(
             "insert into cool_down values (1, ?, ?) on conflict (one) do update set "
             "until = case when boot = excluded.boot then max(until, excluded.until) else excluded.until end, "

@@ -29,6 +29,7 @@ from cin7_emarsys.rate import RateWindow
 _EMAIL = re.compile(r"[^\s\"'<>=&/?,;:]+(?:@|%40)[^\s\"'<>=&/?,;]+")
 _SECRET = re.compile(r"(?i)((?:token|secret|password|applicationkey|accountid|authorization)[\"'=:\s]+)[^\s\"'&,;}]+")
 _EXCERPT = 200
+_CLOCK_MOVED = 60.0  # seconds; a vendor's machines differ by less
 # No connection, or a header that cannot be written (a token with a line break): not a byte has left.
 _NOTHING_LEFT = (
     httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError,
@@ -258,6 +259,7 @@ class Transport:
         self._headers, self._token, self._throttled, self._slow_down = headers, token, throttled, slow_down
         self._back_off, self._sleep = back_off, sleep
         self._ahead: float | None = None  # what this client was told
+        self._jump: float | None = None  # what one answer said against that
         self.calls = 0
         self._count = threading.Lock()
         self._client = httpx.Client(
@@ -273,8 +275,17 @@ class Transport:
         self._client.close()
 
     def now(self) -> datetime:
-        """The vendor's time (UTC): our clock, corrected by the last `Date` it sent, be it to another client."""
+        """The vendor's time (UTC): our clock, corrected by the last `Date` it sent, be it to another client.
+
+        A `Date` that contradicts what was known is believed when the next answer says the same: one machine whose clock is
+        off must not make everything late, and a clock that has really moved says so twice.
+        """
         return datetime.now(UTC) + timedelta(seconds=self.ahead or 0)
+
+    def confirm_clock(self, ask: Callable[[], object]) -> None:
+        """Makes one more call (``ask``) if the last answer's clock contradicted what was known."""
+        if self._jump is not None:
+            ask()
 
     @property
     def ahead(self) -> float | None:
@@ -403,13 +414,19 @@ class Transport:
             if told is not None:
                 known = self.ahead
                 ahead = (told - datetime.now(UTC)).total_seconds()
+                if known is not None and abs(ahead - known) > _CLOCK_MOVED and not self._said_before(ahead):
+                    self._jump = ahead
+                    return self.now()
                 # The header has whole seconds: within one of what we know there is nothing to correct.
                 if abs(ahead - (known or 0)) <= 1.5:
                     ahead = known or 0.0
                 if ahead != known:
                     self.window.keep_clock(ahead)
-                self._ahead = ahead
+                self._ahead, self._jump = ahead, None
         return self.now()
+
+    def _said_before(self, ahead: float) -> bool:
+        return self._jump is not None and abs(ahead - self._jump) <= _CLOCK_MOVED
 
     def _judge(self, answer: Answer, repeatable: bool) -> None:
         status = answer.status

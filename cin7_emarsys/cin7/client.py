@@ -19,7 +19,6 @@ from cin7_emarsys.transport import Answer, NotJson, Permanent, Transient, Transp
 
 # The most urgent first: a stock tick overtakes whatever else is being read at the next call.
 LANES = ("stock", "sale_headers", "products", "sale_details", "customers", "full")
-_CLOCK_MOVED = 60.0  # seconds
 _THROTTLE_TEXT = re.compile(r"reached 60 calls per (60 seconds|minute)", re.IGNORECASE)
 
 Row = dict[str, Any]
@@ -145,15 +144,12 @@ class Cin7:
     def stopwatch(self) -> Callable[[], datetime]:
         """Tells, when called after an answer, what Cin7's clock showed now – also when it had not told its time yet.
 
-        One answer's clock may be off, and a watermark an hour ahead would skip records; a clock that has really moved says
-        so twice. So a time that contradicts what was known is asked for again, and the second answer decides.
+        A watermark an hour ahead would skip records, so a time that contradicts what was known is asked for again.
         """
-        begun, known = time.monotonic(), self.transport.ahead
+        begun = time.monotonic()
 
         def then() -> datetime:
-            told = self.transport.ahead
-            if known is not None and told is not None and abs(told - known) > _CLOCK_MOVED:
-                self.me()
+            self.transport.confirm_clock(self.me)
             return self.now() - timedelta(seconds=time.monotonic() - begun)
 
         return then

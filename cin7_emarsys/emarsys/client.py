@@ -150,6 +150,12 @@ class Emarsys:
         """Learns Emarsys' clock from the headers of any answer, before something is measured against it."""
         with suppress(Permanent):  # a refusal tells the time as well
             self.settings()
+        self.confirm_clock()
+
+    def confirm_clock(self) -> None:
+        """Asks Emarsys' clock again if the last answer contradicted what was known of it."""
+        with suppress(Permanent):
+            self.core.confirm_clock(self.settings)
 
     def settings(self) -> dict[str, Any]:
         """Emarsys: GET settings."""

@@ -37,6 +37,7 @@ def deliver_events(delivery: Delivery) -> Report:
             if outbox.stat().st_size == 0:
                 return report
             ids = emarsys.events()
+            emarsys.confirm_clock()  # deadlines go by it
             for planned in _event_batches(outbox, report):
                 event = merchant.events[planned[0]["event"]]
                 event_id = ids.get(event.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -9,6 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from cin7_emarsys.emarsys import repair
+from cin7_emarsys.emarsys.answers import ACCEPTED
+from cin7_emarsys.emarsys.ledger import Intended
 from cin7_emarsys.emarsys.tables import audit
 from cin7_emarsys.transport import Permanent
 from cin7_emarsys_tests.emarsys.conftest import (
@@ -113,6 +117,27 @@ def test_sales_wait_for_their_contact(work: Project) -> None:
     work.run("contacts")
     assert figures(work.run("sales")) == {"sent": 1, "accepted": 1, "unchanged": 1}
     assert not any(row["generated"] for row in work.account.judge("contacts"))
+
+
+def test_a_contact_stamped_days_ahead_holds_up_its_own_lines_alone(
+    work: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.policy(("settle_minutes = 0", "settle_minutes = 1"))
+    work.known(ANA)
+    ahead = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=3)
+    work.ledger.close_batch(
+        work.ledger.intend("contacts", "PUT contact", "run", [Intended(BEN, "{}")], b"", ahead), {BEN: ACCEPTED}, ahead
+    )
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10, email=BEN))
+    slept = [0.0]
+
+    def sleep(seconds: float) -> None:
+        slept[0] += seconds
+        assert slept[0] <= 60
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert figures(work.run("sales")) == {"waiting": 1}
+    assert slept[0]
 
 
 @pytest.mark.parametrize("fault", UNKNOWN)

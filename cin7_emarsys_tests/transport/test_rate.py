@@ -189,6 +189,20 @@ def test_a_cool_down_ends(tmp_path: Path) -> None:
         assert time.monotonic() >= until
 
 
+def test_no_header_stops_everybody_for_longer_than_a_few_windows(tmp_path: Path) -> None:
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        assert len(naps) < 10
+        time.sleep(seconds)
+
+    window = RateWindow(tmp_path, KEY, 5, 0.1, LANES, sleep=nap)
+    window.cool_down(86_400)
+    with window.permit("stock"):
+        assert naps
+
+
 def test_a_killed_process_wastes_one_permit_at_most(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _HANGING, str(tmp_path), KEY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -386,6 +386,29 @@ def test_the_next_client_knows_the_vendors_clock_before_it_asks(tmp_path: Path) 
             assert timedelta(0) <= following.now() - ahead.replace(microsecond=0) < timedelta(minutes=5)
 
 
+def _dated(hours: float) -> Reply:
+    return Reply(headers={"Date": format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True)})
+
+
+def test_one_answer_of_another_time_is_not_believed(tmp_path: Path) -> None:
+    answers = (_dated(0), _dated(72), _dated(0), _dated(72))  # two that are odd, and neither confirmed
+    with Vendor(*answers) as vendor, _transport(tmp_path, vendor.url) as transport:
+        for _ in answers:
+            assert abs(_get(transport).at - datetime.now(UTC)) < timedelta(minutes=5)
+        assert transport.ahead == transport.window.clock()
+
+
+def test_a_clock_that_moved_says_so_twice(tmp_path: Path) -> None:
+    with Vendor(_dated(0), _dated(72)) as vendor, _transport(tmp_path, vendor.url) as transport:
+        _get(transport)
+        transport.confirm_clock(lambda: _get(transport))
+        assert len(vendor.got) == 1  # nothing to confirm
+        _get(transport)
+        transport.confirm_clock(lambda: _get(transport))
+        assert len(vendor.got) == 3
+        assert transport.now() - datetime.now(UTC) > timedelta(hours=71)
+
+
 @pytest.mark.parametrize("date", ["yesterday", "", "Thu, 01 Jan 2026 00:00:00 -0000", "Thu, 99 Foo 2026 00:00:00 GMT"])
 def test_a_strange_date_is_no_crash(tmp_path: Path, date: str) -> None:
     with Vendor(Reply(headers={"Date": date})) as vendor, _transport(tmp_path, vendor.url) as transport:
