@@ -36,6 +36,10 @@ from cin7_emarsys.emarsys.tables import (
 )
 
 _PARKED = ("sales", "events")
+# The newest version of the product file that Emarsys fetched and whose items are still known.
+LAST_COLLECTED = select(func.max(publications.c.version)).where(
+    publications.c.collected_at.is_not(None), publications.c.version.in_(select(publication_items.c.version))
+)
 
 
 @dataclass(frozen=True)
@@ -292,16 +296,19 @@ class Ledger:
         return version
 
     def published(self, version: int, at: datetime) -> None:
-        """The file is in place. Of older versions only the one last collected keeps its items."""
+        """The file is in place. Of older versions only two keep their items: the one last collected, and the one before
+        this, which Emarsys may be downloading."""
         with self.write() as connection:
+            fetched = publications.c.collected_at  # perhaps before this note, never before it was there
             connection.execute(
-                update(publications).where(publications.c.version == version).values(published=True, published_at=at)
+                update(publications)
+                .where(publications.c.version == version)
+                .values(published=True, published_at=at, collected_at=case((fetched < at, at), else_=fetched))
             )
-            collected = select(func.max(publications.c.version)).where(publications.c.collected_at.is_not(None))
             connection.execute(
                 delete(publication_items).where(
-                    publication_items.c.version < version,
-                    publication_items.c.version != func.coalesce(collected.scalar_subquery(), 0),
+                    publication_items.c.version < version - 1,
+                    publication_items.c.version != func.coalesce(LAST_COLLECTED.scalar_subquery(), 0),
                 )
             )
 
@@ -316,9 +323,7 @@ class Ledger:
     def collected(self, sha256: str, at: datetime) -> None:
         """Emarsys fetched the whole file with this hash, for the first time (never before it was there)."""
         with self.write() as connection:
-            version = select(func.max(publications.c.version)).where(
-                publications.c.sha256 == sha256, publications.c.published.is_(True)
-            )
+            version = select(func.max(publications.c.version)).where(publications.c.sha256 == sha256)
             connection.execute(
                 update(publications)
                 .where(publications.c.version == version.scalar_subquery(), publications.c.collected_at.is_(None))

@@ -18,7 +18,7 @@ from duckdb import DuckDBPyConnection
 from sqlalchemy import Column, Connection, String, cast, func, select, true, type_coerce
 
 from cin7_emarsys import schema
-from cin7_emarsys.emarsys.ledger import Ledger
+from cin7_emarsys.emarsys.ledger import LAST_COLLECTED, Ledger
 from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, publication_items, publications, records
 
 if TYPE_CHECKING:
@@ -144,10 +144,7 @@ def _items(connection: DuckDBPyConnection, source: Connection, folder: Path) -> 
     """The items of the newest version of the product file, and of the one collected last."""
     for table, version in (
         ("catalogue_items", select(func.max(publications.c.version)).where(publications.c.published.is_(True))),
-        (
-            "catalogue_collected",
-            select(func.max(publications.c.version)).where(publications.c.collected_at.is_not(None)),
-        ),
+        ("catalogue_collected", LAST_COLLECTED),
     ):
         newest = source.execute(version).scalar_one()
         held = connection.execute(f"select any_value(version) from delivery.{table}").fetchone()

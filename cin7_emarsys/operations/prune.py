@@ -20,7 +20,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from sqlalchemy import delete, func, select
 
 from cin7_emarsys import progress
-from cin7_emarsys.emarsys.ledger import Ledger
+from cin7_emarsys.emarsys.ledger import LAST_COLLECTED, Ledger
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import who
 from cin7_emarsys.emarsys.tables import batches, bodies, dead_letters, publication_items, publications, records
@@ -136,12 +136,11 @@ def _bodies(place: _Place) -> Iterator[Aged]:
 def _publications(place: _Place) -> Iterator[Aged]:
     """Versions of the product file that were replaced; the newest and the one collected last stay."""
     newest = select(func.max(publications.c.version)).where(publications.c.published.is_(True))
-    collected = select(func.max(publications.c.version)).where(publications.c.collected_at.is_not(None))
     old = (
         select(publications.c.version)
         .where(publications.c.published.is_(True), publications.c.published_at < place.before("history"))
         .where(publications.c.version != newest.scalar_subquery())
-        .where(publications.c.version != func.coalesce(collected.scalar_subquery(), 0))
+        .where(publications.c.version != func.coalesce(LAST_COLLECTED.scalar_subquery(), 0))
     )
     with place.ledger.engine.connect() as connection:
         found = connection.execute(

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.ledger import Intended, Ledger, LedgerUnwritable, NotConserved
-from cin7_emarsys.emarsys.tables import batches, records
+from cin7_emarsys.emarsys.tables import batches, publications, records
 
 AT = datetime(2026, 11, 24, 10, 0)
 
@@ -133,13 +133,21 @@ def test_an_intent_survives_the_death_of_its_process(tmp_path: Path) -> None:
 def test_a_version_is_published_and_collected(ledger: Ledger) -> None:
     first = ledger.begin_publication("run", 1, "sha-1", "file:///x", [("A", "{}")])
     assert ledger.unfinished_publications() == [(first, "sha-1")]
-    ledger.collected("sha-1", AT)  # not in place yet: nobody can have fetched it
     ledger.published(first, AT)
     assert ledger.unfinished_publications() == []
     second = ledger.begin_publication("run", 1, "sha-2", "file:///x", [("A", "{}")])
     again = ledger.begin_publication("run", 1, "sha-3", "file:///x", [("A", "{}")])
     assert (first, second, again) == (1, 2, 2)
     assert ledger.unfinished_publications() == [(2, "sha-3")]
+
+
+def test_a_file_may_be_fetched_before_it_is_noted_that_it_is_in_place(ledger: Ledger) -> None:
+    version = ledger.begin_publication("run", 1, "sha", "file:///x", [("A", "{}")])
+    ledger.collected("sha", AT)
+    noted = AT + timedelta(minutes=1)
+    ledger.published(version, noted)
+    with ledger.engine.connect() as connection:
+        assert connection.execute(select(publications.c.collected_at)).scalar_one() == noted
 
 
 def test_the_database_itself_refuses_a_batch_that_does_not_add_up(ledger: Ledger) -> None:

@@ -119,6 +119,28 @@ def test_the_items_published_and_the_items_collected(both: Both) -> None:
     assert both.rows("select item, version from delivery.catalogue_collected") == [("A", 1)]
 
 
+def test_a_download_may_outlast_the_next_publication(both: Both) -> None:
+    publish(both, "A")
+    both.ledger.collected("sha ('A',)", AT)
+    publish(both, "A", "B")
+    publish(both, "A", "B", "C")
+    both.ledger.collected("sha ('A', 'B')", AT)
+    both.project()
+    assert both.rows("select item, version from delivery.catalogue_collected order by item") == [("A", 2), ("B", 2)]
+
+
+def test_what_was_collected_stays_known_when_a_later_download_cannot_be_told(both: Both) -> None:
+    """It ended so late that the items of its version are gone."""
+    publish(both, "A")
+    both.ledger.collected("sha ('A',)", AT)
+    for items in ("AB", "ABC", "ABCD"):
+        publish(both, *items)
+    both.ledger.collected("sha ('A', 'B')", AT)
+    publish(both, "E")
+    both.project()
+    assert both.rows("select item, version from delivery.catalogue_collected") == [("A", 1)]
+
+
 def test_what_an_item_said_is_kept_from_version_to_version(both: Both) -> None:
     for prices in ({"A": 1, "B": 1}, {"A": 2, "B": 1}, {"A": 2}):
         rows = [(item, json.dumps({"item": item, "price": p, "payload_hash": f"{p}"})) for item, p in prices.items()]
