@@ -172,7 +172,7 @@ def open_engine(url: str) -> Engine:
     address = make_url(url)
     if address.drivername.startswith("sqlite") and address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)  # an error text would show addresses and payloads
     if address.drivername.startswith("sqlite"):
         event.listen(engine, "connect", _durable)
     with engine.connect() as connection:  # flows start side by side: one of them makes the tables

@@ -74,6 +74,17 @@ def test_what_goes_once_cannot_be_intended_again(ledger: Ledger, flow: str, fate
     assert [key for key, _ in outcomes(ledger)] == ["k"]
 
 
+def test_no_error_of_the_ledger_names_a_person(ledger: Ledger) -> None:
+    def send() -> None:
+        items = [Intended("ana@example.com", '{"email": "ana@example.com"}')]
+        ledger.intend("sales", "POST somewhere", "run", items, b"request", AT)
+
+    send()
+    with pytest.raises(IntegrityError) as caught:
+        send()
+    assert "ana@" not in f"{caught.value} {caught.value!r}"
+
+
 @pytest.mark.parametrize("flow", ["sales", "events"])
 @pytest.mark.parametrize("fate", ["rejected", "retryable"])
 def test_what_did_not_happen_may_go_again(ledger: Ledger, flow: str, fate: str) -> None:
