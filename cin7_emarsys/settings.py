@@ -78,6 +78,19 @@ class Paths:
         return self.state / "heartbeat"
 
     @property
+    def projecting(self) -> Path:
+        """Lines of the ledger on their way into the warehouse."""
+        return self.state / "projecting.ndjson"
+
+    def leftovers(self) -> list[Path]:
+        """What a killed process left half-made, with whoever is in it; the next one of its kind overwrites it."""
+        kinds = (
+            self.projecting.name, f".{self.published.name}.*new", f".{self.report.name}.*", f"{self.warehouse.name}.*new*",
+            f"{self.warehouse.name}.tmp",
+        )  # fmt: skip
+        return sorted(file for kind in kinds for file in self.state.glob(kind))
+
+    @property
     def sandbox_env(self) -> Path:
         return self.state / "sandbox.env"
 

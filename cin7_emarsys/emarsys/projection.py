@@ -6,7 +6,6 @@ What does not: reading them (models, reconciliation).
 
 from __future__ import annotations
 
-import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from sqlalchemy import Column, Connection, String, cast, func, select, true, typ
 from cin7_emarsys import schema
 from cin7_emarsys.emarsys.ledger import LAST_COLLECTED, Ledger
 from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, publication_items, publications, records
+from cin7_emarsys.settings import Paths
 
 if TYPE_CHECKING:
     from cin7_emarsys.warehouse.resource import Warehouse
@@ -86,12 +86,13 @@ def ensure_delivery_tables(connection: DuckDBPyConnection) -> None:
 @contextmanager
 def projected(ledger: Ledger, warehouse: Warehouse) -> Iterator[DuckDBPyConnection]:
     """A writing transaction in which `delivery.*` is as the ledger is now; slices before the last are committed already."""
-    with tempfile.TemporaryDirectory() as folder, ledger.snapshot() as source:
+    file = Paths(Path(warehouse.database)).projecting
+    with ledger.snapshot() as source:
         while True:
             with warehouse.write() as connection:
                 ensure_delivery_tables(connection)
-                if not _slice(connection, source, Path(folder)):
-                    _small_tables(connection, source, Path(folder))
+                if not _slice(connection, source, file):
+                    _small_tables(connection, source, file)
                     yield connection
                     return
 
@@ -102,7 +103,7 @@ def project(ledger: Ledger, warehouse: Warehouse) -> None:
         pass
 
 
-def _slice(connection: DuckDBPyConnection, source: Connection, folder: Path) -> bool:
+def _slice(connection: DuckDBPyConnection, source: Connection, file: Path) -> bool:
     """Takes the next batches over, with their records. Returns whether there are more."""
     mark = connection.execute("select coalesce(max(changed_seq), 0) from delivery.batches").fetchone()
     newer = batches.c.changed_seq > (mark[0] if mark else 0)
@@ -119,14 +120,14 @@ def _slice(connection: DuckDBPyConnection, source: Connection, folder: Path) -> 
         for table in ("batches", "records", "delivered"):  # what is still delivered of them comes back below
             connection.execute(f"delete from delivery.{table} where batch_id in (select unnest($ids))", {"ids": ids})
     within = batches.c.changed_seq.between(new[0].changed_seq, new[-1].changed_seq)
-    _load(connection, folder, "delivery.batches", source, batches.c, within)
+    _load(connection, file, "delivery.batches", source, batches.c, within)
     inside = records.c.batch_id.in_(select(batches.c.batch_id).where(within))
-    _load(connection, folder, "delivery.records", source, records.c, inside)
+    _load(connection, file, "delivery.records", source, records.c, inside)
     connection.execute(_DELIVERED, {"ids": ids})
     return len(new) < len(found) or len(found) == _BATCHES
 
 
-def _small_tables(connection: DuckDBPyConnection, source: Connection, folder: Path) -> None:
+def _small_tables(connection: DuckDBPyConnection, source: Connection, file: Path) -> None:
     """What is small is taken over whole."""
     for table, columns, where in (
         ("in_flight", batches.c, batches.c.state != "closed"),
@@ -136,11 +137,11 @@ def _small_tables(connection: DuckDBPyConnection, source: Connection, folder: Pa
     ):
         target = f"{'operations' if table == 'audit' else 'delivery'}.{table}"
         connection.execute(f"delete from {target}")
-        _load(connection, folder, target, source, columns, where)
-    _items(connection, source, folder)
+        _load(connection, file, target, source, columns, where)
+    _items(connection, source, file)
 
 
-def _items(connection: DuckDBPyConnection, source: Connection, folder: Path) -> None:
+def _items(connection: DuckDBPyConnection, source: Connection, file: Path) -> None:
     """The items of the newest version of the product file, and of the one collected last."""
     for table, version in (
         ("catalogue_items", select(func.max(publications.c.version)).where(publications.c.published.is_(True))),
@@ -152,7 +153,7 @@ def _items(connection: DuckDBPyConnection, source: Connection, folder: Path) -> 
             continue
         items = source.execute(select(publication_items.c.payload).where(publication_items.c.version == newest))
         connection.execute(f"delete from delivery.{table}")
-        _load_lines(connection, folder, f"delivery.{table}", (payload for (payload,) in items))
+        _load_lines(connection, file, f"delivery.{table}", (payload for (payload,) in items))
         connection.execute(f"update delivery.{table} set version = ?", [newest])
         if table == "catalogue_items":
             connection.execute(_END_HISTORY, [newest])
@@ -177,7 +178,7 @@ qualify row_number() over (partition by flow, key order by record_id desc) = 1
 
 def _load(
     connection: DuckDBPyConnection,
-    folder: Path,
+    file: Path,
     table: str,
     source: Connection,
     columns: Iterable[Column[Any]],
@@ -187,20 +188,20 @@ def _load(
     row = func.json_object if source.dialect.name == "sqlite" else func.json_build_object
     pairs = [part for column in columns for part in (column.name, type_coerce(column, String))]
     found = source.execute(select(cast(row(*pairs), String)).where(where))
-    _load_lines(connection, folder, table, (line for (line,) in found))
+    _load_lines(connection, file, table, (line for (line,) in found))
 
 
-def _load_lines(connection: DuckDBPyConnection, folder: Path, table: str, lines: Iterable[str]) -> None:
-    """Through a file: binding values one by one is a hundred times slower."""
-    file = folder / f"{table}.ndjson"
-    with file.open("w") as out:
-        out.writelines(f"{line}\n" for line in lines)
-    if not file.stat().st_size:
-        return
-    described = connection.execute(f"describe {table}").fetchall()
-    # A payload is text that holds JSON; read as JSON it would become a JSON string.
-    columns = ", ".join(f"'{name}': '{'VARCHAR' if kind == 'JSON' else kind}'" for name, kind, *_ in described)
-    connection.execute(
-        f"insert into {table} by name "
-        f"select * from read_json('{file}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=67108864)"
-    )
+def _load_lines(connection: DuckDBPyConnection, file: Path, table: str, lines: Iterable[str]) -> None:
+    """Through a file, which is ours while we write the warehouse: binding values one by one is a hundred times slower."""
+    try:
+        with file.open("w") as out:
+            out.writelines(f"{line}\n" for line in lines)
+        if not file.stat().st_size:
+            return
+        described = connection.execute(f"describe {table}").fetchall()
+        # A payload is text that holds JSON; read as JSON it would become a JSON string.
+        columns = ", ".join(f"'{name}': '{'VARCHAR' if kind == 'JSON' else kind}'" for name, kind, *_ in described)
+        read = f"'{file}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=67108864"
+        connection.execute(f"insert into {table} by name select * from read_json({read})")
+    finally:
+        file.unlink(missing_ok=True)

@@ -125,6 +125,8 @@ def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = Fal
             done.places = {f"ledger: {flow}": len(ids) for flow, ids in found.records.items()}
             crash.point("ledger_erased")
             done.places |= {f"{f.name}/": n for f, n in _files(settings, erased, person.names, clear=True)}
+            for left in settings.paths.leftovers():
+                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
             crash.point("files_erased")
             progress.report("warehouse", 0, None)
             project(ledger, warehouse)

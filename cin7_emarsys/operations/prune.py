@@ -109,6 +109,12 @@ def _product_files(place: _Place) -> Iterator[Aged]:
     yield _of_paths(place, "dry_runs", "feed/", files)
 
 
+def _leftovers(place: _Place) -> Iterator[Aged]:
+    """What a process that was killed left half-made beside the warehouse."""
+    files = [file for file in place.settings.paths.leftovers() if _changed(file) < place.before("dry_runs")]
+    yield _of_paths(place, "dry_runs", "half-made files", files)
+
+
 def _bodies(place: _Place) -> Iterator[Aged]:
     """Requests and answers; those of batches with an unknown record or an open dead letter stay."""
     open_letters = select(records.c.batch_id).where(
@@ -203,7 +209,7 @@ def _runs(place: _Place) -> Iterator[Aged]:
 
 
 _LOOKS: tuple[Callable[[_Place], Iterator[Aged]], ...] = (
-    _landing, _outbox, _product_files, _bodies, _warehouse, _publications, _runs,
+    _landing, _outbox, _product_files, _leftovers, _bodies, _warehouse, _publications, _runs,
 )  # fmt: skip
 
 

@@ -20,7 +20,8 @@ from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 from pydantic import Field
 
-from cin7_emarsys import disk, schema
+from cin7_emarsys import disk, locks, schema
+from cin7_emarsys.settings import Paths
 
 SCHEMAS = ("raw", "policy", "staging", "mart", "delivery", "reconciliation", "operations")
 
@@ -95,42 +96,44 @@ class Warehouse(DuckDBResource):
         """Replace `target` by a copy of the database, atomically: readers see the old file or the new one, whole."""
         target.parent.mkdir(parents=True, exist_ok=True)
         source, log = Path(self.database), Path(f"{self.database}.wal")
-        beside = target.with_name(f".{target.name}.{os.getpid()}.new")
-        try:
-            for _ in range(5):
-                with self.read():  # a shared lock: nobody writes while the file is copied
-                    if not log.exists():
-                        shutil.copyfile(source, beside)
-                        with beside.open("rb+") as copied:
-                            os.fsync(copied.fileno())
-                        beside.replace(target)
-                        return
-                with self.write():  # closing a writing connection folds the log of a killed writer into the file
-                    pass
-            raise WarehouseLocked(self.database, 0, None)
-        finally:
-            beside.unlink(missing_ok=True)
+        beside = target.with_name(f".{target.name}.new")  # that of a killed process is overwritten
+        with locks.held(Paths(source).locks, "publish"):
+            try:
+                for _ in range(5):
+                    with self.read():  # a shared lock: nobody writes while the file is copied
+                        if not log.exists():
+                            shutil.copyfile(source, beside)
+                            with beside.open("rb+") as copied:
+                                os.fsync(copied.fileno())
+                            beside.replace(target)
+                            return
+                    with self.write():  # closing a writing connection folds the log of a killed writer into the file
+                        pass
+                raise WarehouseLocked(self.database, 0, None)
+            finally:
+                beside.unlink(missing_ok=True)
 
     def write_anew(self) -> None:
         """Puts a fresh copy of the database in its place: what was deleted from it is no longer in the file."""
-        fresh = Path(f"{self.database}.{os.getpid()}.new")
+        fresh = Path(f"{self.database}.new")
         lock = self._thread_lock()
         if not lock.acquire(timeout=self.lock_wait_seconds):
             raise WarehouseLocked(self.database, self.lock_wait_seconds, os.getpid())
         try:
             connection = self._connect(read_only=False, deadline=time.monotonic() + self.lock_wait_seconds)
             try:
-                fresh.unlink(missing_ok=True)
+                for left in (fresh, Path(f"{fresh}.wal")):  # by a process that was killed
+                    left.unlink(missing_ok=True)
                 connection.execute(f"attach '{fresh}' as fresh")
                 connection.execute(f'copy from database "{Path(self.database).stem}" to fresh')
                 connection.execute("detach fresh")
                 connection.execute("checkpoint")  # nothing may be left in a log beside the new file
                 fresh.replace(self.database)  # while this process still holds the old one
             finally:
+                fresh.unlink(missing_ok=True)
                 connection.close()
         finally:
             lock.release()
-            fresh.unlink(missing_ok=True)
 
     def _thread_lock(self) -> threading.Lock:
         """DuckDB lets two threads of one process write at once; their transactions would conflict instead of wait."""

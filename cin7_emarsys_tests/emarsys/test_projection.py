@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from cin7_emarsys.emarsys import repair
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.ledger import Intended, Ledger
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
+from cin7_emarsys.settings import Paths
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.resource import Warehouse
 
@@ -210,3 +215,44 @@ def test_an_older_record_resolved_later_does_not_become_the_newest(both: Both) -
     both.send("sales", "line", '{"v": 2}')
     both.project()
     assert both.rows("select payload->>'v' from delivery.delivered") == [("2",)]
+
+
+def _killed(folder: Path, work: str, event: str, name: str) -> None:
+    """In a process of its own: killed when Python is about to do this to a file of that name."""
+
+    def kill(happens: str, told: tuple[Any, ...]) -> None:
+        if happens == event and str(told[0]).endswith(name):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(kill)
+    WORK[work](Both(folder))
+
+
+WORK: dict[str, Callable[[Both], object]] = {
+    "project": lambda both: project(both.ledger, both.warehouse),
+    "publish_copy": lambda both: both.warehouse.publish_copy(Paths(Path(both.warehouse.database)).published),
+    "write_anew": lambda both: both.warehouse.write_anew(),
+}
+
+
+@pytest.mark.parametrize(
+    ("work", "event", "name"),
+    [
+        ("project", "os.remove", "projecting.ndjson"),
+        ("publish_copy", "os.rename", ".published.duckdb.new"),
+        ("write_anew", "os.rename", "warehouse.duckdb.new"),
+    ],
+)
+def test_what_a_killed_process_left_is_gone_after_the_next(both: Both, work: str, event: str, name: str) -> None:
+    both.send("contacts", "ana@example.com", "{}")
+    if work != "project":
+        both.project()
+    paths = Paths(Path(both.warehouse.database))
+    process = multiprocessing.get_context("forkserver").Process(target=_killed, args=(paths.state, work, event, name))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert [file.name for file in paths.leftovers()] == [name]
+    both.send("contacts", "ben@example.com", "{}")
+    WORK[work](both)
+    assert paths.leftovers() == []

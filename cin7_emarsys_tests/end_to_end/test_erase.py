@@ -85,6 +85,7 @@ def test_a_person_is_forgotten(copy: Place, monkeypatch: pytest.MonkeyPatch) -> 
     }
     assert named(copy, email), "a dry run changes nothing"
 
+    (copy.folder / "var" / ".published.duckdb.123.new").write_text(f"left by a killed process: {email}")
     monkeypatch.setenv("CRASH_AT", "ledger_erased:exception")
     copy.run("erase", email, "--reason", "asked", code=1)
     monkeypatch.delenv("CRASH_AT")

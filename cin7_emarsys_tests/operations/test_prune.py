@@ -79,6 +79,9 @@ def kept(tmp_path: Path, blank: Path, in_project: Callable[[dict[str, str]], Pat
     for name, at in (("dry-run-1", OLD), ("dry-run-2", NEW)):
         (state / "outbox" / f"{name}.ndjson").write_text("{}\n")
         _aged(state / "outbox" / f"{name}.ndjson", at)
+    for name, at in ((".published.duckdb.123.new", OLD), ("warehouse.duckdb.new", NEW)):
+        (state / name).write_text("half a copy")
+        _aged(state / name, at)
     ledger = Ledger(f"sqlite:///{state / 'ledger.sqlite'}")
     _sent(ledger, OLD, "contacts", "done", ACCEPTED)
     _sent(ledger, OLD, "sales", "parked", Verdict("unknown"))
@@ -125,6 +128,7 @@ def test_it_is_shown_first_and_then_removed_once(kept: Kept, tmp_path: Path) -> 
     shown = kept.prune()
     assert {place: aged.rows for place, aged in shown.items()} == {
         "landing/": 2, "outbox/": 1, "ledger: requests and answers": 1, "mart.ats": 1, "raw.snapshot_untrusted_skus": 1,
+        "half-made files": 1,
         "raw.snapshots": 9, "raw.second_looks": 1, "raw.rejected": 1, "ledger: versions of the product file": 2,
         "Dagster: runs and their logs": 1,
     }  # fmt: skip
@@ -153,6 +157,7 @@ def test_what_is_needed_stays_when_the_job_removes_the_rest(kept: Kept) -> None:
     assert kept.prune() == {}
     assert [folder.name for folder in (kept.state / "landing" / "sales").iterdir()] == ["new"]
     assert [file.name for file in (kept.state / "outbox").iterdir()] == ["dry-run-2.ndjson"]
+    assert [file.name for file in load_settings().paths.leftovers()] == ["warehouse.duckdb.new"]
     with closing(sqlite3.connect(kept.state / "ledger.sqlite")) as ledger:
         bodies = ledger.execute("select key from bodies join records using (batch_id) order by key").fetchall()
         records = ledger.execute("select count(*) from records").fetchone()
