@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from sqlalchemy import create_engine, text
 from typer.testing import CliRunner
@@ -85,3 +86,13 @@ def test_the_statement_by_address_or_id(place: Path) -> None:
     assert "nothing has been accepted for this person" in shown
     assert run("customer:c2", "--json")["ltv"] == run("c2", "--json")["ltv"] == 20
     assert "nobody in the warehouse" in run("who@x.com", code=1)
+
+
+def test_a_marketing_event_waits_for_consent_and_the_statement_says_so(place: Path) -> None:
+    (event,) = run("c1", "--json")["events"]
+    assert (event["event"], event["outcome"]) == ("first_purchase", "waiting for consent at Emarsys")
+    with duckdb.connect(str(place / "warehouse.duckdb")) as connection:
+        connection.execute(
+            "insert into reconciliation.contacts_read by name select 'ana@x.com' as email, '1' as opt_in"
+        )
+    assert [event["outcome"] for event in run("c1", "--json")["events"]] == ["waiting"]
