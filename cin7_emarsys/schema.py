@@ -16,7 +16,7 @@ from functools import cache
 import duckdb
 from duckdb import DuckDBPyConnection
 
-WAREHOUSE = 1
+WAREHOUSE = 2
 LEDGER = 1
 
 _REBUILD = (

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 _ABSURD = Decimal(10) ** 12
+_ABSURD_RATE = Decimal(10) ** 9
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -53,6 +54,13 @@ def _decimal(value: object) -> object:
     return number
 
 
+def _rate(value: object) -> object:
+    number = _decimal(value)
+    if isinstance(number, Decimal) and abs(number) > _ABSURD_RATE:
+        raise ValueError("is an absurd number")
+    return number
+
+
 def _boolean(value: object) -> object:
     value = _blank(value)
     if isinstance(value, str):
@@ -87,7 +95,7 @@ Key = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 Guid = Annotated[str, BeforeValidator(_guid), Field(min_length=1)]
 GuidRef = Annotated[str | None, BeforeValidator(_guid)]
 Number = Annotated[Decimal | None, BeforeValidator(_decimal)]
-Rate = Annotated[Decimal | None, BeforeValidator(_decimal), "DECIMAL(18,8)"]
+Rate = Annotated[Decimal | None, BeforeValidator(_rate), "DECIMAL(24,14)"]
 Flag = Annotated[bool | None, BeforeValidator(_boolean)]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 Day = Annotated[date | None, BeforeValidator(_day)]

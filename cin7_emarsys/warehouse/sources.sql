@@ -46,7 +46,7 @@ create table raw.sale_headers (
 );
 create table raw.sales (
     ID VARCHAR, Customer VARCHAR, CustomerID VARCHAR, Contact VARCHAR, Phone VARCHAR, Email VARCHAR,
-    BaseCurrency VARCHAR, CustomerCurrency VARCHAR, CurrencyRate DECIMAL(18,8), TaxCalculation VARCHAR,
+    BaseCurrency VARCHAR, CustomerCurrency VARCHAR, CurrencyRate DECIMAL(24,14), TaxCalculation VARCHAR,
     PriceTier VARCHAR, Location VARCHAR, SaleOrderDate DATE, LastModifiedOn TIMESTAMP, Status VARCHAR,
     ServiceOnly BOOLEAN, Type VARCHAR, SourceChannel VARCHAR,
     "Order" STRUCT(
@@ -76,7 +76,7 @@ create table raw.sales (
         )
     )[],
     Invoices STRUCT(
-        TaskID VARCHAR, InvoiceNumber VARCHAR, Status VARCHAR, InvoiceDate DATE, CurrencyConversionRate DECIMAL(18,8),
+        TaskID VARCHAR, InvoiceNumber VARCHAR, Status VARCHAR, InvoiceDate DATE, CurrencyConversionRate DECIMAL(24,14),
         Lines STRUCT(
             ProductID VARCHAR, SKU VARCHAR, Name VARCHAR, Quantity DECIMAL(18,4), Price DECIMAL(18,4),
             Discount DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
@@ -86,13 +86,13 @@ create table raw.sales (
             Tax DECIMAL(18,4), Total DECIMAL(18,4)
         )[],
         Payments STRUCT(
-            ID VARCHAR, Reference VARCHAR, Amount DECIMAL(18,4), DatePaid DATE, CurrencyRate DECIMAL(18,8)
+            ID VARCHAR, Reference VARCHAR, Amount DECIMAL(18,4), DatePaid DATE, CurrencyRate DECIMAL(24,14)
         )[],
         TotalBeforeTax DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
     )[],
     CreditNotes STRUCT(
         TaskID VARCHAR, CreditNoteInvoiceNumber VARCHAR, CreditNoteNumber VARCHAR, Status VARCHAR, CreditNoteDate DATE,
-        CreditNoteConversionRate DECIMAL(18,8),
+        CreditNoteConversionRate DECIMAL(24,14),
         Lines STRUCT(
             ProductID VARCHAR, SKU VARCHAR, Name VARCHAR, Quantity DECIMAL(18,4), Price DECIMAL(18,4),
             Discount DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
@@ -102,7 +102,7 @@ create table raw.sales (
             Tax DECIMAL(18,4), Total DECIMAL(18,4)
         )[],
         Refunds STRUCT(
-            ID VARCHAR, Reference VARCHAR, Amount DECIMAL(18,4), DatePaid DATE, CurrencyRate DECIMAL(18,8)
+            ID VARCHAR, Reference VARCHAR, Amount DECIMAL(18,4), DatePaid DATE, CurrencyRate DECIMAL(24,14)
         )[],
         TotalBeforeTax DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
     )[],
@@ -117,7 +117,7 @@ create table raw.credit_notes (
     SaleID VARCHAR,
     CreditNotes STRUCT(
         TaskID VARCHAR, CreditNoteInvoiceNumber VARCHAR, CreditNoteNumber VARCHAR, Status VARCHAR, CreditNoteDate DATE,
-        CreditNoteConversionRate DECIMAL(18,8),
+        CreditNoteConversionRate DECIMAL(24,14),
         Lines STRUCT(
             ProductID VARCHAR, SKU VARCHAR, Name VARCHAR, Quantity DECIMAL(18,4), Price DECIMAL(18,4),
             Discount DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
@@ -127,7 +127,7 @@ create table raw.credit_notes (
             Tax DECIMAL(18,4), Total DECIMAL(18,4)
         )[],
         Refunds STRUCT(
-            ID VARCHAR, Reference VARCHAR, Amount DECIMAL(18,4), DatePaid DATE, CurrencyRate DECIMAL(18,8)
+            ID VARCHAR, Reference VARCHAR, Amount DECIMAL(18,4), DatePaid DATE, CurrencyRate DECIMAL(24,14)
         )[],
         TotalBeforeTax DECIMAL(18,4), Tax DECIMAL(18,4), Total DECIMAL(18,4)
     )[],

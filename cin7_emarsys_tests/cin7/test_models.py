@@ -116,6 +116,7 @@ _REFUSED: list[tuple[type[Any], dict[str, Any], str]] = [
     (SaleHeader, {**_HEADER, "Status": "QUANTUM STATE"}, "status"),
     (SaleHeader, {**_HEADER, "OrderStatus": "QUANTUM STATE"}, "status"),
     (Sale, {"ID": _ID, "Status": "QUANTUM STATE"}, "status"),
+    (Sale, {"ID": _ID, "CurrencyRate": 736000291452}, "absurd"),
     (AvailabilityRow, {"ID": _ID, "SKU": "A", "OnHand": {"unexpected": [1]}}, "number"),
     (PriceTier, {"Code": 2**40, "Name": "Far too many"}, "Code"),
     (Fulfilment, {"FulfillmentNumber": 2**40}, "FulfillmentNumber"),

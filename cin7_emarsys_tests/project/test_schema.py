@@ -78,7 +78,7 @@ def test_models_find_the_columns_of_today_in_tables_of_yesterday() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [(2, "a newer version .* backup"), (0, "an older version .* sync nightly")]
+    ("version", "told"), [(3, "a newer version .* backup"), (1, "an older version .* sync nightly")]
 )
 def test_a_warehouse_of_another_version_is_refused(warehouse: Warehouse, version: int, told: str) -> None:
     older(warehouse, f"update operations.schema_version set version = '{version}'")

@@ -144,11 +144,14 @@ def test_tax_and_currency() -> None:
     world.sale("s1", TaxCalculation="Inclusive", CustomerCurrency="USD", CurrencyRate=1.5,
                Invoices=[invoice("i1", line("A", 1, 110, Tax=10), CurrencyConversionRate=1.6, Total=110)],
                CreditNotes=[credit_note("c1", line("A", 0.5, 110, Tax=5))])  # fmt: skip
-    world.sale("s2", CustomerCurrency="EUR", CurrencyRate=None, Invoices=[invoice("i2", line("A", 1, 7))]).build()
+    world.sale("s2", CustomerCurrency="EUR", CurrencyRate=None, Invoices=[invoice("i2", line("A", 1, 7))])
+    dong = [invoice("i3", line("A", 1, 10**8))]
+    world.sale("s3", CustomerCurrency="VND", CurrencyRate="0.0000612345", Invoices=dong).build()
     assert world.rows("mart.documents", "document_id", "goods", "net", "fault") == [
         ("c1", 50, 75, None), ("i1", 100, 160, None), ("i2", 7, 0, "no exchange rate for EUR"),
+        ("i3", 10**8, 6123.45, None),
     ]  # fmt: skip
-    assert world.rows("mart.sales_lines", "price") == [-82.5, 176]
+    assert world.rows("mart.sales_lines", "price") == [-82.5, 176, 6123.45]
     assert world.one("mart.customer_value_lines where document_id = 'c1'", "fx_difference") == 5
     assert world.one("mart.excluded where flow = 'sales'", "rule") == "no_exchange_rate"
 

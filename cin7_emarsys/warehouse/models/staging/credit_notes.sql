@@ -97,7 +97,7 @@ select
             when currency is distinct from base_currency and currency is not null and base_currency is not null then null
             else 1
         end
-        as decimal(18, 8)
+        as decimal(24, 14)
     ) as rate,
     inclusive as tax_inclusive,
     note.TotalBeforeTax as total_before_tax,

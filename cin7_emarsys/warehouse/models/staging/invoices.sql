@@ -46,7 +46,7 @@ select
             when CustomerCurrency is distinct from BaseCurrency and CustomerCurrency is not null and BaseCurrency is not null then null
             else 1
         end
-        as decimal(18, 8)
+        as decimal(24, 14)
     ) as rate,
     coalesce(lower(TaxCalculation) = 'inclusive', false) as tax_inclusive,
     invoice.TotalBeforeTax as total_before_tax,

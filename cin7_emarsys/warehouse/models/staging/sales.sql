@@ -75,7 +75,7 @@ select
     coalesce(details.SourceChannel, headers.SourceChannel) as source_channel,
     coalesce(details.CustomerCurrency, headers.CustomerCurrency) as currency,
     coalesce(details.BaseCurrency, headers.BaseCurrency) as base_currency,
-    cast(nullif(details.CurrencyRate, 0) as decimal(18, 8)) as currency_rate,
+    cast(nullif(details.CurrencyRate, 0) as decimal(24, 14)) as currency_rate,
     coalesce(lower(details.TaxCalculation) = 'inclusive', false) as tax_inclusive,
     greatest(headers.Updated, details._header_updated) as updated_at,
     details.ID is not null as has_detail,
