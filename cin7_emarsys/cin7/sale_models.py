@@ -235,8 +235,12 @@ class Sale(TopRecord):
 
 
 class SaleCreditNotes(TopRecord):
-    """Cin7: GET sale/creditnote?SaleID=, all credit notes of one sale id."""
+    """Cin7: GET sale/creditnote?SaleID=, all credit notes of one sale id; what is not of a note comes from GET sale?ID=."""
 
     key_fields = ("SaleID",)
     SaleID: Guid
+    BaseCurrency: Text = None
+    CustomerCurrency: Text = None
+    CurrencyRate: Rate = None
+    TaxCalculation: Text = None
     CreditNotes: list[CreditNote] | None = None

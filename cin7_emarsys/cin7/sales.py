@@ -316,7 +316,8 @@ def _stand_alone(content: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Either endpoint's answer in the shape of `sale/creditnote`, and which one it was."""
     if "SaleID" in content:
         return content, "sale/creditnote"
-    return {"SaleID": content.get("ID"), "CreditNotes": content.get("CreditNotes")}, "sale"
+    kept = ("BaseCurrency", "CustomerCurrency", "CurrencyRate", "TaxCalculation", "CreditNotes")
+    return {"SaleID": content.get("ID"), **{name: content.get(name) for name in kept}}, "sale"
 
 
 def _count(connection: DuckDBPyConnection, where: str, **parameters: object) -> int:

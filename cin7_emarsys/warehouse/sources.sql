@@ -114,7 +114,7 @@ create table raw.credit_note_headers (
     _erased BOOLEAN
 );
 create table raw.credit_notes (
-    SaleID VARCHAR,
+    SaleID VARCHAR, BaseCurrency VARCHAR, CustomerCurrency VARCHAR, CurrencyRate DECIMAL(24,14), TaxCalculation VARCHAR,
     CreditNotes STRUCT(
         TaskID VARCHAR, CreditNoteInvoiceNumber VARCHAR, CreditNoteNumber VARCHAR, Status VARCHAR, CreditNoteDate DATE,
         CreditNoteConversionRate DECIMAL(24,14),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cin7_emarsys.cin7.sale_models import SaleCreditNotes
+from cin7_emarsys.cin7.sales import _stand_alone
 from cin7_emarsys.transport import AuthFailed, Transient
 from cin7_emarsys_tests.cin7.conftest import Reader
 from cin7_emarsys_tests.conftest import trouble
@@ -103,6 +105,11 @@ def test_a_credit_note_that_stands_alone(shop: Reader) -> None:
     ) == [("sale/creditnote", made["credit_note_number"])]
     shop.headers()
     assert shop.details().calls == 0
+    # Read like a sale it says more: in which currency, and how its prices are meant.
+    note, source = _stand_alone(shop.cin7.sale(made["sale_id"], "sale_details"))
+    read = SaleCreditNotes.model_validate(note)
+    assert (source, read.SaleID, len(read.CreditNotes or [])) == ("sale", made["sale_id"], 1)
+    assert all((read.BaseCurrency, read.CustomerCurrency, read.CurrencyRate, read.TaxCalculation))
 
 
 def test_a_voided_sale_leaves_the_queue(shop: Reader) -> None:

@@ -232,6 +232,14 @@ CASES = {
             "r9c", line("A", 1, 11, Tax=1), TotalBeforeTax=10, Tax=1, Total=11
         )]}],
     ),
+    "standalone-sale": Case(
+        "read like a sale it says so itself, and at which rate",
+        [bill("ra", line("A", 1, 50))],
+        30, [("A", -20, -1), ("A", 50, 1)],
+        notes=[{"SaleID": "alone-sale", "TaxCalculation": "Inclusive", "CurrencyRate": 2, "CreditNotes": [
+            credit_note("rac", line("A", 1, 11, Tax=1))
+        ]}],
+    ),
     # Currency
     "own-rate": Case(
         "each document counts at its own rate",

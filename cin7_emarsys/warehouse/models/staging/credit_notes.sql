@@ -20,7 +20,8 @@ with listed as (
         CurrencyRate, CustomerCurrency, BaseCurrency, lower(TaxCalculation) = 'inclusive' as tax_inclusive
     from raw.sales
     union all
-    select lower(notes.SaleID), unnest(notes.CreditNotes), notes._header_updated, 2, null, null, null, null
+    select lower(notes.SaleID), unnest(notes.CreditNotes), notes._header_updated, 2, notes.CurrencyRate,
+        notes.CustomerCurrency, notes.BaseCurrency, lower(notes.TaxCalculation) = 'inclusive'
     from raw.credit_notes as notes
     where not exists (
         from raw.sales as sales
