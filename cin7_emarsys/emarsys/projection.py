@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from duckdb import DuckDBPyConnection
-from sqlalchemy import Column, Connection, String, cast, func, select, true, type_coerce
+from sqlalchemy import Column, Connection, String, cast, func, literal_column, select, true, type_coerce
 
 from cin7_emarsys import schema
 from cin7_emarsys.emarsys.ledger import LAST_COLLECTED, Ledger
@@ -186,7 +186,9 @@ def _load(
 ) -> None:
     """Rows of the ledger as JSON that the database itself writes: making objects of a million of them takes minutes."""
     row = func.json_object if source.dialect.name == "sqlite" else func.json_build_object
-    pairs = [part for column in columns for part in (column.name, type_coerce(column, String))]
+    pairs: list[Any] = []
+    for each in columns:
+        pairs += [literal_column(f"'{each.name}'"), type_coerce(each, String)]
     found = source.execute(select(cast(row(*pairs), String)).where(where))
     _load_lines(connection, file, table, (line for (line,) in found))
 

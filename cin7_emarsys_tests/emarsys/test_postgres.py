@@ -1,0 +1,81 @@
+"""The ledger in Postgres, as more than one machine uses it: a private server that lives for these tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+
+from cin7_emarsys_tests.emarsys.conftest import Account, Project, figures, sales_line
+
+AT = datetime(2026, 11, 24, 10, 0)
+ANA = "ana@example.com"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The folder of the server's socket."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed (pip install .[lake])")
+    initdb, postgres = shutil.which("initdb"), shutil.which("postgres")
+    if not initdb or not postgres:
+        pytest.skip("initdb and postgres are not on the path")
+    folder = tempfile.mkdtemp(prefix="cin7-emarsys-")
+    user = "nobody" if os.geteuid() == 0 else None  # Postgres refuses to run as root
+    if user:
+        shutil.chown(folder, user)
+    data = f"{folder}/data"
+    made = [initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+    subprocess.run(made, check=True, stdout=subprocess.DEVNULL, user=user, cwd="/")
+    command = [postgres, "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, user=user, cwd="/")
+    try:
+        yield folder
+    finally:
+        process.send_signal(signal.SIGINT)  # without waiting for whoever is connected
+        process.wait()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def database(server: str, request: pytest.FixtureRequest) -> str:
+    """The address of an empty database of the test's own."""
+    name = request.node.name.removeprefix("test_")[:60]
+    engine = create_engine(f"postgresql+psycopg://postgres@/postgres?host={server}", isolation_level="AUTOCOMMIT")
+    for _ in range(600):  # it takes a moment until the server answers
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql(f"create database {name}")
+            break
+        except OperationalError:
+            time.sleep(0.05)
+    engine.dispose()
+    return f"postgresql+psycopg://postgres@/{name}?host={server}"
+
+
+def test_sales_go_once(
+    account: Account,
+    in_project: Callable[[dict[str, str]], Path],
+    empty_warehouse: Path,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = in_project(account.environment)
+    state.mkdir(parents=True)
+    shutil.copyfile(empty_warehouse, state / "warehouse.duckdb")
+    monkeypatch.setenv("LEDGER", database)
+    work = Project(state, account, monkeypatch.setenv)
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10))
+    assert figures(work.run("sales")) == {"sent": 1, "accepted": 1}
+    assert figures(work.run("sales")) == {"unchanged": 1}
+    work.ledger.close()
