@@ -33,6 +33,7 @@ from cin7_emarsys.emarsys.tables import (
     publication_items,
     publications,
     records,
+    take_turn,
 )
 
 _PARKED = ("sales", "events")
@@ -82,6 +83,7 @@ class Ledger:
         """One transaction. Raises `LedgerUnwritable`, and then nothing of it stays."""
         try:
             with self.engine.begin() as connection:
+                take_turn(connection)  # the order of changes is the order of commits
                 yield connection
         except OperationalError as error:
             reason = str(error.orig)

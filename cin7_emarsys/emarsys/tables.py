@@ -178,11 +178,16 @@ def open_engine(url: str) -> Engine:
     with engine.connect() as connection:  # flows start side by side: one of them makes the tables
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("begin immediate")
-        elif engine.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"select pg_advisory_xact_lock({zlib.crc32(b'cin7-emarsys ledger')})")
+        take_turn(connection)
         _bring_up_to_date(connection)
         connection.commit()
     return engine
+
+
+def take_turn(connection: Connection) -> None:
+    """On Postgres, waits until no other transaction that took its turn is open; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"select pg_advisory_xact_lock({zlib.crc32(b'cin7-emarsys ledger')})")
 
 
 def _bring_up_to_date(connection: Connection) -> None:

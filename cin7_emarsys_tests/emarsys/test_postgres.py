@@ -7,15 +7,21 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, select
 from sqlalchemy.exc import OperationalError
 
+from cin7_emarsys.emarsys.answers import ACCEPTED
+from cin7_emarsys.emarsys.ledger import Intended, Ledger, recount
+from cin7_emarsys.emarsys.projection import project
+from cin7_emarsys.emarsys.tables import batches
+from cin7_emarsys.warehouse.resource import Warehouse
 from cin7_emarsys_tests.emarsys.conftest import Account, Project, figures, sales_line
 
 AT = datetime(2026, 11, 24, 10, 0)
@@ -62,6 +68,19 @@ def database(server: str, request: pytest.FixtureRequest) -> str:
     return f"postgresql+psycopg://postgres@/{name}?host={server}"
 
 
+@pytest.fixture
+def machines(database: str) -> Iterator[tuple[Ledger, Ledger]]:
+    """The same ledger as two machines have it open."""
+    both = Ledger(database), Ledger(database)
+    yield both
+    for ledger in both:
+        ledger.close()
+
+
+def _intend(ledger: Ledger, flow: str) -> int:
+    return ledger.intend(flow, "POST", "run", [Intended("k", '{"a": 1}', "hash")], b"request", AT)
+
+
 def test_sales_go_once(
     account: Account,
     in_project: Callable[[dict[str, str]], Path],
@@ -79,3 +98,26 @@ def test_sales_go_once(
     assert figures(work.run("sales")) == {"sent": 1, "accepted": 1}
     assert figures(work.run("sales")) == {"unchanged": 1}
     work.ledger.close()
+
+
+def test_each_change_has_its_own_place_in_the_order(machines: tuple[Ledger, Ledger], tmp_path: Path) -> None:
+    """Two commit at the same moment; with one number for both, the later one would never reach the warehouse."""
+    one, other = machines
+    first, second = _intend(one, "contacts"), _intend(other, "sales")
+    one.close_batch(first, {"k": ACCEPTED}, AT)
+    warehouse = Warehouse(database=str(tmp_path / "warehouse.duckdb"))
+    closing = threading.Thread(target=lambda: other.close_batch(second, {"k": ACCEPTED}, AT))
+    with one.write() as connection:
+        recount(connection, [first])
+        closing.start()
+        closing.join(0.3)
+    closing.join()
+    with one.engine.connect() as connection:
+        order = connection.execute(select(batches.c.changed_seq)).scalars().all()
+    assert sorted(order) == [2, 3]
+    project(one, warehouse)
+    with warehouse.read() as reading:
+        assert reading.execute("select flow, accepted_at from delivery.delivered order by flow").fetchall() == [
+            ("contacts", AT),
+            ("sales", AT),
+        ]
