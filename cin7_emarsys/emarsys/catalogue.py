@@ -21,7 +21,7 @@ from typing import Any
 
 import fsspec
 
-from cin7_emarsys import crash, locks, progress
+from cin7_emarsys import crash, progress
 from cin7_emarsys.emarsys import payloads
 from cin7_emarsys.emarsys.delivery import Delivery, Report
 from cin7_emarsys.emarsys.projection import project, projected
@@ -44,7 +44,7 @@ def publish(delivery: Delivery) -> Report:
     """
     started = time.perf_counter()
     settings, report, ledger, warehouse = delivery.settings, delivery.report, delivery.ledger, delivery.warehouse
-    with locks.held(settings.paths.locks, f"flow-{delivery.flow}"):
+    with delivery.alone():
         folder = publish_folder(settings)
         filesystem, root = fsspec.core.url_to_fs(folder)
         target = f"{root.rstrip('/')}/{settings.merchant.catalogue.filename}"

@@ -119,10 +119,16 @@ class Delivery:
         return [gate for gate in gates.offending(connection, self.flow) if not self.overridden(gate.name)]
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Holds the flow's lock, of this machine and of the ledger."""
+        with locks.held(self.settings.paths.locks, f"flow-{self.flow}"), self.ledger.alone(self.flow):
+            yield
+
+    @contextmanager
     def open(self) -> Iterator[Emarsys]:
         """Holds the flow's lock, settles open intents, and brings the projection up to date when something was sent."""
         started = time.perf_counter()
-        with locks.held(self.settings.paths.locks, f"flow-{self.flow}"), connect(self.settings) as emarsys:
+        with self.alone(), connect(self.settings) as emarsys:
             self._recover(emarsys)
             try:
                 yield emarsys

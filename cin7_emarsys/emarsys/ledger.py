@@ -13,7 +13,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -65,6 +65,10 @@ class NotConserved(Exception):
     """A batch was about to be closed with records without a fate, or with fates for records it does not have."""
 
 
+class TakenOver(Exception):
+    """A batch was closed by somebody else before it was sent: another machine took its process for dead."""
+
+
 class LedgerUnwritable(Unwritable):
     """The ledger cannot be written down to (disk full, or read-only). Nothing is sent that is not written down first."""
 
@@ -93,6 +97,17 @@ class Ledger:
                     "that; make room, or make it writable, and run again"
                 ) from None
             raise
+
+    @contextmanager
+    def alone(self, flow: str) -> Iterator[None]:
+        """On Postgres, one delivery of a flow at a time on all machines; waits for as long as another one is at it."""
+        with ExitStack() as stack:
+            if self.engine.dialect.name == "postgresql":
+                connection = stack.enter_context(self.engine.connect())
+                connection.detach()  # closed for good in the end, and the lock with it
+                connection.execute(select(func.pg_advisory_lock(zlib.crc32(f"cin7-emarsys flow {flow}".encode()))))
+                connection.commit()
+            yield
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -146,11 +161,12 @@ class Ledger:
         return batch_id
 
     def connecting(self, batch_id: int, at: datetime) -> None:
-        """From here on the request may reach the vendor."""
+        """From here on the request may reach the vendor. Raises `TakenOver` when the batch is closed: it must not go."""
         with self.write() as connection:
-            connection.execute(
-                update(batches).where(batches.c.batch_id == batch_id).values(state="connecting", connecting_at=at)
-            )
+            still_open = (batches.c.batch_id == batch_id) & (batches.c.state != "closed")
+            noted = connection.execute(update(batches).where(still_open).values(state="connecting", connecting_at=at))
+            if not noted.rowcount:
+                raise TakenOver(f"batch {batch_id} was closed by another process, so it is not sent; run again")
 
     def close_batch(
         self,

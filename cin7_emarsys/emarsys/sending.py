@@ -18,7 +18,7 @@ from cin7_emarsys import crash, progress
 from cin7_emarsys.emarsys import answers
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import Connecting, Emarsys
-from cin7_emarsys.emarsys.ledger import Ceiling, Intended
+from cin7_emarsys.emarsys.ledger import Ceiling, Intended, TakenOver
 from cin7_emarsys.emarsys.retry import unbroken
 from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing, RefusedBeforeSend, TransportError
 
@@ -164,6 +164,8 @@ class Sending:
                 search.taken = True
             stop = self._account_at_fault(verdicts.values())
             crash.point("answered")
+        except TakenOver:
+            raise  # it has its fate
         except _NoLongerSafe as error:
             verdicts = all_of("retryable", str(error))
         except (RefusedBeforeSend, AuthFailed, PermissionMissing) as error:

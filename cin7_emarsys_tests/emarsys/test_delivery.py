@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from cin7_emarsys.emarsys import answers
-from cin7_emarsys.emarsys.delivery import Report
+from cin7_emarsys.emarsys.answers import Verdict
+from cin7_emarsys.emarsys.client import Connecting
+from cin7_emarsys.emarsys.delivery import Delivery, Report
+from cin7_emarsys.emarsys.ledger import Intended, TakenOver
+from cin7_emarsys.emarsys.sending import Sending
 from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing, RefusedBeforeSend
 from cin7_emarsys_tests.emarsys.conftest import (
     Project,
@@ -113,3 +119,19 @@ def test_a_gate_refuses_the_product_file(work: Project) -> None:
     report = work.run("catalogue")
     assert [gate.name for gate in report.refused] == ["catalogue_whole"]
     assert not work.settings.paths.feed.exists()
+
+
+def test_a_batch_that_was_taken_for_lost_meanwhile_is_not_sent(work: Project) -> None:
+    """Another machine closed it, and may have sent its records since."""
+    delivery = Delivery("sales", work.settings, work.warehouse, work.ledger, "run", dry_run=False)
+
+    def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
+        ((batch, _, keys),) = work.ledger.open_batches("sales")
+        work.ledger.close_batch(batch, dict.fromkeys(keys, Verdict("retryable")), datetime(2026, 11, 24))
+        assert connecting
+        connecting()
+        raise AssertionError("it was sent")
+
+    with delivery.open() as emarsys, pytest.raises(TakenOver, match="closed by another process"):
+        Sending(delivery, emarsys, "POST sales-data", lambda _: b"", call).send([Intended("k", "{}")])
+    assert work.outcomes("sales") == [("k", "retryable")]

@@ -121,3 +121,19 @@ def test_each_change_has_its_own_place_in_the_order(machines: tuple[Ledger, Ledg
             ("contacts", AT),
             ("sales", AT),
         ]
+
+
+def test_a_flow_is_delivered_by_one_machine_at_a_time(machines: tuple[Ledger, Ledger]) -> None:
+    one, other = machines
+    got = threading.Event()
+
+    def deliver() -> None:
+        with other.alone("sales"):
+            got.set()
+
+    waiting = threading.Thread(target=deliver)
+    with one.alone("sales"), one.alone("events"):
+        waiting.start()
+        assert not got.wait(0.3)
+    waiting.join()
+    assert got.is_set()
