@@ -9,8 +9,6 @@ A replayed sales line or event is there twice if Emarsys has it: that is the dec
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -20,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
 
-from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
+from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import EMAIL_FIELD, Connecting, Emarsys
 from cin7_emarsys.emarsys.ledger import Intended, Ledger, recount
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import PARKED, NothingThere, by_flow, note
+from cin7_emarsys.emarsys.sales import sending_of_lines
 from cin7_emarsys.emarsys.sending import Sending
 from cin7_emarsys.emarsys.tables import batches, bodies, records
 
@@ -108,7 +107,7 @@ def verbatim(delivery: Delivery, chosen: Chosen, reason: str) -> int:
     """Sends these records of one flow at once, just as they were sent. Returns how many were accepted.
 
     Events cannot go verbatim: their deadline and the consent have to be asked again. Raises `NothingThere`, also for them
-    and when a request is no longer kept, and a `TransportError`.
+    and when a request is no longer kept (then nothing is changed), and a `TransportError`.
     """
     if delivery.flow == "events":
         raise NothingThere("events are replayed --recomputed, because deadline and consent have to be asked again")
@@ -124,32 +123,30 @@ def verbatim(delivery: Delivery, chosen: Chosen, reason: str) -> int:
             ).all()
         by_batch: dict[int, list[Any]] = {}
         for row in rows:
-            if row.request is None:
-                raise NothingThere(f"the request of batch {row.batch_id} is no longer kept; replay it recomputed")
             by_batch.setdefault(row.batch_id, []).append(row)
-        mark(ledger, chosen, reason, "replay --verbatim", emarsys.now())
-        for sent in by_batch.values():
-            _send(delivery, emarsys, sent)
+        parts = [part for sent in by_batch.values() for part in _parts(delivery, emarsys, sent)]
+        mark(ledger, chosen, reason, "replay --verbatim", emarsys.now())  # nothing that cannot go
+        for sending, items in parts:
+            sending.send(items)
     project(ledger, delivery.warehouse)
     return delivery.report.accepted
 
 
-def _send(delivery: Delivery, emarsys: Emarsys, sent: Sequence[Any]) -> None:
-    """The records of one earlier batch, cut out of the request that was kept."""
-    kept = zlib.decompress(sent[0].request)
+def _parts(delivery: Delivery, emarsys: Emarsys, sent: Sequence[Any]) -> list[tuple[Sending, list[Intended]]]:
+    """The records of one earlier batch, call by call. Raises `NothingThere`.
+
+    A sales line is kept as it went; a contact is cut out of the request, because what is kept of it says less.
+    """
     items = [Intended(row.key, row.payload, row.payload_hash, row.document) for row in sent]
     if delivery.flow == "sales":
-
-        def request(some: Sequence[Intended]) -> bytes:
-            return _lines(kept, some)
-
-        def call(some: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
-            return {item.key: ACCEPTED for item in some}, emarsys.upload_sales(request(some), connecting).encode()
-
-        Sending(delivery, emarsys, sent[0].endpoint, request, call).send(items)
-        return
-    rows = json.loads(kept)
-    by_key = {str(row[EMAIL_FIELD]): row for row in rows}
+        return [(sending_of_lines(delivery, emarsys), items)]
+    batch, request = sent[0].batch_id, sent[0].request
+    if request is None:
+        raise NothingThere(f"the request of batch {batch} is no longer kept; replay it recomputed")
+    rows = json.loads(zlib.decompress(request))
+    by_key = {str(row[EMAIL_FIELD]): row for row in rows if EMAIL_FIELD in row}  # the others were erased
+    if not all(item.key in by_key for item in items):
+        raise NothingThere(f"the request of batch {batch} does not hold all of these; replay them recomputed")
 
     def body(some: Sequence[Intended]) -> bytes:
         return json.dumps([by_key[item.key] for item in some], ensure_ascii=False).encode()
@@ -158,22 +155,5 @@ def _send(delivery: Delivery, emarsys: Emarsys, sent: Sequence[Any]) -> None:
         content = emarsys.upsert_contacts([by_key[item.key] for item in some], connecting)
         return emarsys.verdicts(content, [item.key for item in some]).by_key, json.dumps(content).encode()
 
-    sending = Sending(delivery, emarsys, sent[0].endpoint, body, again)
-    for start in range(0, len(items), emarsys.contacts_per_call):
-        sending.send(items[start : start + emarsys.contacts_per_call])
-
-
-def _lines(kept: bytes, some: Sequence[Intended]) -> bytes:
-    """The header and these lines of a sales file."""
-    table = list(csv.reader(io.StringIO(kept.decode())))
-    header, lines = table[0], table[1:]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    for item in some:
-        payload = json.loads(item.payload)
-        line = [payload[column] for column in header]
-        if line not in lines:
-            raise NothingThere(f"the kept request does not hold {item.key}; replay it recomputed")
-        writer.writerow(line)
-    return out.getvalue().encode()
+    sending, size = Sending(delivery, emarsys, sent[0].endpoint, body, again), emarsys.contacts_per_call
+    return [(sending, items[start : start + size]) for start in range(0, len(items), size)]

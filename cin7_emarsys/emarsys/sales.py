@@ -36,16 +36,7 @@ def deliver_sales(delivery: Delivery) -> Report:
             return report
         delivery.close_moot("moot_sales")
         try:
-
-            def request(items: Sequence[Intended]) -> bytes:
-                return payloads.sales_body(items, merchant)
-
-            def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
-                text = emarsys.upload_sales(request(items), connecting)
-                return {item.key: ACCEPTED for item in items}, text.encode()
-
-            header = ",".join(merchant.emarsys.sales_header)
-            sending = Sending(delivery, emarsys, f"POST sales-data {header}", request, call)
+            sending = sending_of_lines(delivery, emarsys)
             items: list[Intended] = []
             documents: set[str] = set()
             size = planned = 0
@@ -82,6 +73,21 @@ def deliver_sales(delivery: Delivery) -> Report:
         finally:
             outbox.unlink(missing_ok=True)
     return report
+
+
+def sending_of_lines(delivery: Delivery, emarsys: Emarsys) -> Sending:
+    """Sends sales lines in the form of the account's edition."""
+    merchant = delivery.settings.merchant
+
+    def request(items: Sequence[Intended]) -> bytes:
+        return payloads.sales_body(items, merchant)
+
+    def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
+        text = emarsys.upload_sales(request(items), connecting)
+        return {item.key: ACCEPTED for item in items}, text.encode()
+
+    header = ",".join(merchant.emarsys.sales_header)
+    return Sending(delivery, emarsys, f"POST sales-data {header}", request, call)
 
 
 def _wait_until_settled(delivery: Delivery, emarsys: Emarsys, settle: timedelta) -> None:

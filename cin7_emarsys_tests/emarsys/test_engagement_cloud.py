@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from cin7_emarsys.emarsys import replay
 from cin7_emarsys.emarsys.delivery import Delivery, Report
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.product_items import deliver_items
@@ -216,6 +217,17 @@ def test_orders_refunds_and_corrections_sum_to_what_is_desired(cloud: Project) -
     assert revenue(cloud.account) == {"SO-1": 41}
     assert [row["email"] for row in cloud.account.judge("sales")] == [ANA] * 7
     assert not any(row["generated"] for row in cloud.account.judge("contacts"))
+
+
+def test_a_sale_goes_again_just_as_it_was(cloud: Project) -> None:
+    """Under the id it had, so that it replaces itself where the account replaces."""
+    cloud.account.control("switches", {"sales_mode": "replace"})
+    accept(cloud, ANA)
+    cloud.fill("mart.sales_lines", sales_line("1", "A", 20, 2), sales_line("2", "A", 5))
+    cloud.run("sales")
+    delivery = Delivery("sales", cloud.settings, cloud.warehouse, cloud.ledger, None, dry_run=False)
+    assert replay.verbatim(delivery, replay.Chosen(flow="sales"), "Emarsys lost it") == 2
+    assert revenue(cloud.account) == {"SO-1": 20, "SO-2": 5}
 
 
 @pytest.mark.parametrize("name", ["applied-then-503", *trouble("reset-before", "html-200")])

@@ -6,17 +6,20 @@ import os
 import signal
 import threading
 import time
+import zlib
 from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from cin7_emarsys.emarsys import replay
 from cin7_emarsys.emarsys.delivery import Delivery
+from cin7_emarsys.emarsys.erasure import erase
 from cin7_emarsys.emarsys.repair import NothingThere
 from cin7_emarsys.emarsys.retry import back_off, unbroken
-from cin7_emarsys.emarsys.tables import audit
+from cin7_emarsys.emarsys.tables import audit, bodies
+from cin7_emarsys.erased import Erased
 from cin7_emarsys_tests.emarsys.conftest import Project, contact, order_event, sales_line
 
 ANA, BEN = "ana@example.com", "ben@example.com"
@@ -61,6 +64,27 @@ def test_a_contact_goes_again_just_as_it_was(work: Project) -> None:
     assert work.account.contacts()[ANA]["cin7_ltv"] == "1"
     assert work.run("contacts").accepted == 1
     assert work.account.contacts()[ANA]["cin7_ltv"] == "5"
+
+
+def test_a_contact_goes_again_whoever_of_its_batch_was_erased(work: Project) -> None:
+    work.prepare()
+    work.contacts(contact(ANA), contact(BEN))
+    work.run("contacts")
+    erased = Erased(work.state)
+    erased.add([ANA])
+    erase(work.ledger, erased, [ANA], "asked", NOW)
+    assert verbatim(work, "contacts") == 1
+
+
+def test_a_contact_that_cannot_go_as_it_was_is_left_as_it_is(work: Project) -> None:
+    work.prepare()
+    work.contacts(contact(ANA))
+    work.run("contacts")
+    with work.ledger.write() as connection:
+        connection.execute(update(bodies).values(request=zlib.compress(b"[]")))
+    with pytest.raises(NothingThere, match="recomputed"):
+        verbatim(work, "contacts")
+    assert [row["resolution"] for row in work.records("contacts")] == [None]
 
 
 def test_a_sales_line_goes_again_and_counts_once_here(work: Project) -> None:
