@@ -22,7 +22,7 @@ from sqlalchemy import delete, func, select
 from cin7_emarsys import progress
 from cin7_emarsys.emarsys.ledger import LAST_COLLECTED, Ledger
 from cin7_emarsys.emarsys.projection import project
-from cin7_emarsys.emarsys.repair import who
+from cin7_emarsys.emarsys.repair import PARKED, who
 from cin7_emarsys.emarsys.tables import batches, bodies, dead_letters, publication_items, publications, records
 from cin7_emarsys.merchant import Retention
 from cin7_emarsys.operations import dagster_internals
@@ -116,11 +116,12 @@ def _leftovers(place: _Place) -> Iterator[Aged]:
 
 
 def _bodies(place: _Place) -> Iterator[Aged]:
-    """Requests and answers; those of batches with an unknown record or an open dead letter stay."""
+    """Requests and answers; those of batches with a record that a person has to decide about stay."""
     open_letters = select(records.c.batch_id).where(
         records.c.record_id.in_(select(dead_letters.c.record_id).where(dead_letters.c.closed_at.is_(None)))
     )
-    needed = select(records.c.batch_id).where(records.c.outcome == "unknown").union(open_letters)
+    parked = select(records.c.batch_id).where(records.c.outcome == "unknown", records.c.flow.in_(PARKED))
+    needed = parked.union(open_letters)
     old = (
         select(batches.c.batch_id)
         .where(batches.c.state == "closed", batches.c.closed_at < place.before("bodies"))

@@ -85,6 +85,7 @@ def kept(tmp_path: Path, blank: Path, in_project: Callable[[dict[str, str]], Pat
     ledger = Ledger(f"sqlite:///{state / 'ledger.sqlite'}")
     _sent(ledger, OLD, "contacts", "done", ACCEPTED)
     _sent(ledger, OLD, "sales", "parked", Verdict("unknown"))
+    _sent(ledger, OLD, "contacts", "in doubt, and sent again since", Verdict("unknown"))
     _sent(ledger, OLD, "contacts", "dead", Verdict("rejected"))
     _sent(ledger, NEW, "contacts", "new", ACCEPTED)
     for at in (OLD, OLD, NEW):
@@ -127,7 +128,7 @@ def test_it_is_shown_first_and_then_removed_once(kept: Kept, tmp_path: Path) -> 
     before = sorted(str(file) for file in kept.state.rglob("*"))
     shown = kept.prune()
     assert {place: aged.rows for place, aged in shown.items()} == {
-        "landing/": 2, "outbox/": 1, "ledger: requests and answers": 1, "mart.ats": 1, "raw.snapshot_untrusted_skus": 1,
+        "landing/": 2, "outbox/": 1, "ledger: requests and answers": 2, "mart.ats": 1, "raw.snapshot_untrusted_skus": 1,
         "half-made files": 1,
         "raw.snapshots": 9, "raw.second_looks": 1, "raw.rejected": 1, "ledger: versions of the product file": 2,
         "Dagster: runs and their logs": 1,
@@ -162,7 +163,7 @@ def test_what_is_needed_stays_when_the_job_removes_the_rest(kept: Kept) -> None:
         bodies = ledger.execute("select key from bodies join records using (batch_id) order by key").fetchall()
         records = ledger.execute("select count(*) from records").fetchone()
         versions = ledger.execute("select version from publications").fetchall()
-    assert [key for (key,) in bodies] == ["dead", "new", "parked"] and records == (4,) and versions == [(3,)]
+    assert [key for (key,) in bodies] == ["dead", "new", "parked"] and records == (5,) and versions == [(3,)]
     assert {table: kept.count(table) for table in ("mart.ats", "raw.snapshots", "raw.rejected", "raw.second_looks")} == {
         "mart.ats": 1, "raw.snapshots": 11, "raw.rejected": 1, "raw.second_looks": 1,
     }  # fmt: skip
