@@ -241,6 +241,20 @@ def test_a_credit_note_that_was_read_before_its_order_stays_one_refund() -> None
     assert world.rows("mart.refunds") == []  # the order's own detail does not have it any more
 
 
+def test_a_stand_alone_note_is_history_by_the_merchants_own_calendar() -> None:
+    """The first reading began on the 24th in Los Angeles, which is the 25th in UTC; both notes were made after it."""
+    world = shop().clear("raw.me", "raw.watermarks").put("raw.me", {"TimeZone": "America/Los_Angeles"})
+    world.put(
+        "raw.watermarks", {"entity": "baseline", "watermark": "2026-11-25 02:00", "completed_at": "2026-11-25 06:00"}
+    )
+    for day in ("23", "24"):
+        made = {"SaleID": day, "_header_updated": "2026-11-25 05:00"}
+        head = {"SaleID": day, "CreditNoteNumber": f"CR-{day}", "CustomerID": "C-1", "Updated": "2026-11-25 05:00"}
+        note = credit_note(day, line("A", 1), CreditNoteDate=f"2026-11-{day}")
+        world.put("raw.credit_note_headers", head).put("raw.credit_notes", made | {"CreditNotes": [note]})
+    assert events(world.build()) == [("refund_issued:24", "refund_issued", None)]
+
+
 def test_whose_a_sale_is() -> None:
     world = shop(customers={"generic_customers": ["web guests"], "wholesale_price_tiers": ["Trade"]})
     world.put("raw.customers", account("C-2", "Blank"), account("G", "Web Guests", contact("shop@example.com")))
@@ -410,11 +424,11 @@ def test_what_is_undone_before_anybody_was_told_is_not_told() -> None:
 def test_source_rows_of_sales_are_sent_or_excluded() -> None:
     world = shop().put("raw.customers", account("C-9", "Nobody"))
     world.sale("s1", NEW, Invoices=[invoice("i1", line("A", 1), line("A", 1))])
-    world.sale("s2", OLD, Invoices=[invoice("i2", line("A", 1))])
+    world.sale("s2", OLD, Invoices=[invoice("i2", line("A", 1))], CreditNotes=[credit_note("c2", line("A", 1, 0))])
     world.sale("s3", NEW, CustomerID="C-9", Email=None, Invoices=[invoice("i3", line("A", 1))]).build()
     assert len(world.rows("mart.sales_lines")) == 2
     assert world.rows("mart.excluded where flow = 'sales'", "key", "rule") == [
-        ("invoice:i2:1", "history"), ("invoice:i3:1", "no_email"),
+        ("credit_note:c2:1", "history"), ("invoice:i2:1", "history"), ("invoice:i3:1", "no_email"),
     ]  # fmt: skip
 
 

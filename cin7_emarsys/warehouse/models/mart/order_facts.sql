@@ -5,7 +5,7 @@
 -- meaning: What happened to orders and when we first knew. A sale of the first reading sets what it shows then silently;
 -- whatever is new later is an event. First or repeat is decided once, here.
 -- @column fact_id: The business fact; the trigger id of its event.
--- @column fact: purchase, order_shipped, order_backordered, refund_issued, order_cancelled, invoiced or seen.
+-- @column fact: purchase, order_shipped, order_backordered, refund_issued, order_cancelled, invoiced, credited or seen.
 -- @column event: The event it makes; null for facts that are only remembered.
 -- @column sale_id: The sale.
 -- @column document_id: The document, the fulfilment number, or null.
@@ -22,6 +22,9 @@ facts as (
     select 'invoiced:' || document_id, 'invoiced', null, sale_id, document_id, false
     from mart.documents
     where document_kind = 'invoice'
+    union all -- also a note over nothing, whose goods go to Emarsys though no refund is told
+    select 'credited:' || document_id, 'credited', null, sale_id, document_id, is_standalone
+    from mart.refunds
     union all
     select 'purchase:' || sale_id, 'purchase', 'purchase', sale_id, null, false
     from mart.purchases
@@ -57,7 +60,8 @@ dated as (
         case
             when fresh.standalone
                 then coalesce(notes.updated_at <= tenant.baseline, true)
-                    or refunds.refunded_on < cast(tenant.baseline as date)
+                    or refunds.refunded_on
+                        < cast((tenant.baseline at time zone 'UTC') at time zone tenant.time_zone as date)
             else coalesce(sales.in_first_scan, false)
                 and not exists (from known where known.fact_id = 'seen:' || fresh.sale_id)
         end as silent
@@ -67,7 +71,7 @@ dated as (
     -- one plain equality each: a condition on the left side alone would make these nested loops
     left join notes on notes.sale_id = case when fresh.standalone then fresh.sale_id end
     left join mart.refunds as refunds
-        on refunds.document_id = case when fresh.fact = 'refund_issued' then fresh.document_id end
+        on refunds.document_id = case when fresh.fact in ('refund_issued', 'credited') then fresh.document_id end
 ),
 -- Silent facts are noted while the history is being read; events wait until it is whole.
 due as (select * from dated where silent or history_complete),

@@ -39,4 +39,4 @@ cross join policy.settings as settings
 left join told on told.document = documents.document_kind || ':' || documents.document_id
 left join mart.persons as persons on persons.person_id = documents.person_id
 left join mart.order_facts as facts on facts.document_id = documents.document_id
-    and facts.fact = case documents.document_kind when 'invoice' then 'invoiced' else 'refund_issued' end
+    and facts.fact = case documents.document_kind when 'invoice' then 'invoiced' else 'credited' end

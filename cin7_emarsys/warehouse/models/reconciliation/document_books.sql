@@ -60,7 +60,7 @@ seen as (
     select document_id, case fact when 'invoiced' then 'invoice' else 'credit_note' end as document_kind,
         min(recorded_at) as first_seen_at
     from mart.order_facts
-    where fact in ('invoiced', 'refund_issued') and not silent
+    where fact in ('invoiced', 'credited') and not silent
     group by all
 ),
 joined as (
