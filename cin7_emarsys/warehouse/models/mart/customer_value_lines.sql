@@ -31,7 +31,7 @@ select
     case documents.document_kind when 'invoice' then documents.net else -documents.net end as amount,
     case
         when documents.document_kind = 'credit_note' and purchases.goods <> 0
-            then cast(
+            then try_cast(
                 cast(documents.goods as double) * cast(purchases.gross as double) / cast(purchases.goods as double)
                 - cast(documents.net as double) as decimal(18, 4)
             )
