@@ -83,10 +83,14 @@ class Paths:
         return self.state / "projecting.ndjson"
 
     def leftovers(self) -> list[Path]:
-        """What a killed process left half-made, with whoever is in it; the next one of its kind overwrites it."""
+        """What a killed process left half-made, with whoever is in it; the next one of its kind overwrites it.
+
+        With a number (of the process) in its name it is of an earlier version, or the report.
+        """
+        copy, warehouse, report = f".{self.published.name}", self.warehouse.name, f".{self.report.name}"
         kinds = (
-            self.projecting.name, f".{self.published.name}.*new", f".{self.report.name}.*", f"{self.warehouse.name}.*new*",
-            f"{self.warehouse.name}.tmp",
+            self.projecting.name, f"{copy}.new", f"{copy}.[0-9]*.new", f"{warehouse}.new", f"{warehouse}.new.wal",
+            f"{warehouse}.[0-9]*.new", f"{warehouse}.tmp", f"{report}.[0-9]*.new", f"{report}.[0-9]*.old",
         )  # fmt: skip
         return sorted(file for kind in kinds for file in self.state.glob(kind))
 
