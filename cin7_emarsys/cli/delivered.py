@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, errors, known, settings, speaking, warehouse
+from cin7_emarsys.cli.terminal import Json, Limit, Time, cannot, console, errors, known, settings, speaking, warehouse
 
 if TYPE_CHECKING:
     from cin7_emarsys.emarsys.ledger import Ledger
@@ -26,10 +26,32 @@ dead_letters = typer.Typer(
 app.add_typer(unknowns, name="unknowns")
 app.add_typer(dead_letters, name="dead-letters")
 
-Flow = Annotated[str | None, typer.Option(help="contacts, catalogue, sales or events.")]
+
+class Flow(StrEnum):
+    contacts = "contacts"
+    catalogue = "catalogue"
+    sales = "sales"
+    events = "events"
+
+
+class Parking(StrEnum):
+    """The flows whose records are parked when nobody knows: what goes twice there is there twice."""
+
+    sales = "sales"
+    events = "events"
+
+
+class Outcome(StrEnum):
+    accepted = "accepted"
+    rejected = "rejected"
+    retryable = "retryable"
+    unknown = "unknown"
+
+
+OfFlow = Annotated[Flow | None, typer.Option("--flow", help="Only of this flow.")]
+OfParking = Annotated[Parking | None, typer.Option("--flow", help="Only of this flow.")]
 Record = Annotated[int | None, typer.Option(help="This record.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
-Limit = Annotated[int, typer.Option(help="At most so many records.")]
 
 
 class Resolution(StrEnum):
@@ -62,17 +84,15 @@ def opened() -> Iterator[Ledger]:
 
 @app.command()
 def ledger(
-    flow: Annotated[str | None, typer.Option(help="contacts, sales or events.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="accepted, rejected, retryable or unknown.")] = None,
+    flow: OfFlow = None,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only with this outcome.")] = None,
     sku: Annotated[str | None, typer.Option(help="Sales lines of this item.")] = None,
     customer: Annotated[str | None, typer.Option(help="Records about this e-mail or customer id.")] = None,
     order: Annotated[str | None, typer.Option(help="Records about this order number.")] = None,
     batch: Annotated[int | None, typer.Option(help="Records of this batch.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Since this time (UTC).")] = None,
-    at: Annotated[
-        datetime | None, typer.Option(help="What Emarsys should have held at this time (UTC) instead.")
-    ] = None,
-    limit: Annotated[int, typer.Option(help="At most so many records.")] = 50,
+    since: Annotated[datetime | None, Time(help="Since this time (UTC).")] = None,
+    at: Annotated[datetime | None, Time(help="What Emarsys should have held at this time (UTC) instead.")] = None,
+    limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
     """Everything that was sent to Emarsys, record by record, with its fate."""
@@ -89,8 +109,13 @@ def ledger(
                 "publications": fetch(connection, "ledger_publications", limit=5),
                 "records": fetch(connection, "ledger", outcome=outcome, since=since, **asked),
             }
-    show = views.delivered.held if at else views.delivered.ledger
-    typer.echo(views.as_json(facts)) if as_json else console.print(show(facts))
+    if as_json:
+        typer.echo(views.as_json(facts))
+    elif at:
+        console.print(views.delivered.held(facts))
+    else:
+        filtered = any((flow, outcome, sku, customer, order, batch, since))
+        console.print(views.delivered.ledger(facts, filtered=filtered))
 
 
 @app.command()
@@ -98,9 +123,9 @@ def replay(
     reason: Reason,
     record: Record = None,
     batch: Annotated[int | None, typer.Option(help="All accepted records of this batch.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="All accepted since this time (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option(help="And before this time (UTC).")] = None,
-    flow: Annotated[str | None, typer.Option(help="Only of contacts, sales or events.")] = None,
+    since: Annotated[datetime | None, Time(help="All accepted since this time (UTC).")] = None,
+    until: Annotated[datetime | None, Time(help="And before this time (UTC).")] = None,
+    flow: OfFlow = None,
     verbatim: Annotated[
         bool,
         typer.Option("--verbatim/--recomputed", help="Just as it was, now; or as it is by now, with the next run."),
@@ -136,13 +161,13 @@ def replay(
 
 
 @unknowns.command("list")
-def list_unknowns(flow: Flow = None, limit: Limit = 50, as_json: Json = False) -> None:
+def list_unknowns(flow: OfParking = None, limit: Limit = 50, as_json: Json = False) -> None:
     """What is parked, oldest first. Exit code 1 when there is any."""
     from cin7_emarsys.emarsys import repair
 
     with opened() as ledger_:
         facts = repair.parked(ledger_, flow=flow, limit=limit)
-    typer.echo(views.as_json(facts)) if as_json else console.print(views.delivered.parked(facts))
+    typer.echo(views.as_json(facts)) if as_json else console.print(views.delivered.parked(facts, flow))
     raise typer.Exit(1 if facts["records"] else 0)
 
 
@@ -150,7 +175,7 @@ def list_unknowns(flow: Flow = None, limit: Limit = 50, as_json: Json = False) -
 def resolve_unknowns(
     how: Annotated[Resolution, typer.Argument(help="What a look at Emarsys showed, or what is the lesser harm.")],
     reason: Reason,
-    flow: Flow = None,
+    flow: OfParking = None,
     record: Record = None,
     batch: Annotated[int | None, typer.Option(help="All parked records of this batch.")] = None,
     as_json: Json = False,
@@ -167,13 +192,13 @@ def resolve_unknowns(
 
 
 @dead_letters.command("list")
-def list_dead_letters(flow: Flow = None, limit: Limit = 50, as_json: Json = False) -> None:
+def list_dead_letters(flow: OfFlow = None, limit: Limit = 50, as_json: Json = False) -> None:
     """What waits for a person, by kind and record by record, oldest first. Exit code 1 when there is any."""
     from cin7_emarsys.emarsys import repair
 
     with opened() as ledger_:
         facts = repair.letters(ledger_, flow=flow, limit=limit)
-    typer.echo(views.as_json(facts)) if as_json else console.print(views.delivered.letters(facts))
+    typer.echo(views.as_json(facts)) if as_json else console.print(views.delivered.letters(facts, flow))
     raise typer.Exit(1 if facts["records"] else 0)
 
 
@@ -182,7 +207,7 @@ Code = Annotated[str | None, typer.Option(help="All with this code of the vendor
 
 @dead_letters.command("retry")
 def retry_dead_letters(
-    reason: Reason, flow: Flow = None, record: Record = None, code: Code = None, as_json: Json = False
+    reason: Reason, flow: OfFlow = None, record: Record = None, code: Code = None, as_json: Json = False
 ) -> None:
     """They go again with the next run, as they are by then; their attempts count anew."""
     _settle("retried", reason, flow, record, code, as_json)
@@ -190,7 +215,7 @@ def retry_dead_letters(
 
 @dead_letters.command("drop")
 def drop_dead_letters(
-    reason: Reason, flow: Flow = None, record: Record = None, code: Code = None, as_json: Json = False
+    reason: Reason, flow: OfFlow = None, record: Record = None, code: Code = None, as_json: Json = False
 ) -> None:
     """They never go again as they are; a contact that changes goes all the same."""
     _settle("dropped", reason, flow, record, code, as_json)
@@ -199,7 +224,7 @@ def drop_dead_letters(
 def _settle(
     how: Literal["retried", "dropped"],
     reason: str,
-    flow: str | None,
+    flow: Flow | None,
     record: int | None,
     code: str | None,
     as_json: bool,

@@ -7,10 +7,13 @@ Exit codes: 0 good, 1 found something wrong, 2 could not run.
 
 from __future__ import annotations
 
+import re
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import duckdb
@@ -29,6 +32,25 @@ console = Console(width=None if sys.stdout.isatty() else 130)
 errors = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead (keys in docs/commands.md).")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many of them.")]
+
+
+def _moment(text: str) -> datetime:
+    """Naive UTC; a bare time of day is its latest."""
+    now = datetime.now(UTC)
+    try:
+        if re.fullmatch(r"\d\d:\d\d(:\d\d)?", text):
+            at = datetime.combine(now, time.fromisoformat(text), UTC)
+            return (at if at <= now else at - timedelta(days=1)).replace(tzinfo=None)
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time: write 2026-11-25, 2026-11-25T14:03 or, for its latest, 14:03 (UTC)"
+        ) from None
+    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+
+
+Time = partial(typer.Option, parser=_moment, metavar="TIME")
 
 
 def settings() -> Settings:
@@ -100,8 +122,8 @@ def progressing(title: str, *, quiet: bool) -> Iterator[None]:
         def show(what: str, done: int, total: int | None) -> None:
             text = f"{title} … {what} {done:,}" + (f" of {total:,}" if total else "")
             status.update(text)
-            if not errors.is_terminal and time.monotonic() - shown[0] > 10:
-                shown[0] = time.monotonic()
+            if not errors.is_terminal and monotonic() - shown[0] > 10:
+                shown[0] = monotonic()
                 errors.print(text, highlight=False)
 
         with progress.listen(show):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,19 +12,16 @@ from rich.text import Text
 from cin7_emarsys.views.text import grid, moment
 
 
-def ledger(facts: Mapping[str, Any]) -> RenderableType:
-    """What was sent: a line for each flow, the product file's versions, and the newest records."""
+def ledger(facts: Mapping[str, Any], *, filtered: bool) -> RenderableType:
+    """What was sent: a line for each flow and the product file's versions, unless only some was asked for; the newest
+    records."""
     flows = ("flow", "batches", "sent", "accepted", "rejected", "retryable", "unknown")
-    parts: list[RenderableType] = [
-        grid(
-            (*flows, "newest"),
-            ((*(row[name] for name in flows), moment(row["newest"])) for row in facts["flows"]),
-            flows[1:],
-        )
-    ]
-    if facts["publications"]:
+    parts: list[RenderableType] = []
+    if not filtered:
+        rows = ((*(row[name] for name in flows), moment(row["newest"])) for row in facts["flows"])
+        parts += [grid((*flows, "newest"), rows, flows[1:]), Text()]
+    if facts["publications"] and not filtered:
         parts += [
-            Text(),
             grid(
                 ("product file", "published", "items", "collected"),
                 (
@@ -32,22 +30,23 @@ def ledger(facts: Mapping[str, Any]) -> RenderableType:
                 ),
                 right=("items",),
             ),
+            Text(),
         ]
-    parts += [
-        Text(),
-        grid(
-            ("at", "flow", "record", "outcome", "reason", "batch"),
-            (
-                (moment(r["at"]), r["flow"], r["key"], r["outcome"], r["reason"], r["batch_id"])
-                for r in facts["records"]
-            ),
-        ),
-    ]
-    return Group(*parts)
+    if not facts["records"]:
+        return Group(*parts, Text("No record answers that." if filtered else "Nothing has been sent."))
+    rows = (
+        (r["record_id"], r["batch_id"], moment(r["at"]), r["flow"], _what(r), r["outcome"], r["reason"])
+        for r in facts["records"]
+    )
+    return Group(
+        *parts, grid(("record", "batch", "at", "flow", "what", "outcome", "reason"), rows, ("record", "batch"))
+    )
 
 
-def parked(facts: Mapping[str, Any]) -> RenderableType:
+def parked(facts: Mapping[str, Any], flow: str | None) -> RenderableType:
     """What nobody knows: a line for each flow, the records, and what to do."""
+    if not facts["records"] and flow:
+        return Text(f"No parked records of {flow}.")
     if not facts["records"]:
         return Text("Nothing is parked: of every sales line and event it is known whether Emarsys has it.")
     return Group(
@@ -73,10 +72,10 @@ def parked(facts: Mapping[str, Any]) -> RenderableType:
     )
 
 
-def letters(facts: Mapping[str, Any]) -> RenderableType:
+def letters(facts: Mapping[str, Any], flow: str | None) -> RenderableType:
     """Dead letters: a line for each kind, the records, and what to do."""
     if not facts["records"]:
-        return Text("No dead letters.")
+        return Text(f"No dead letters of {flow}." if flow else "No dead letters.")
     return Group(
         grid(
             ("flow", "code", "records", "since", "reason (one of them)"),
@@ -101,12 +100,13 @@ def letters(facts: Mapping[str, Any]) -> RenderableType:
 
 
 def _what(record: Mapping[str, Any]) -> str:
-    """A record in few words: a sales line with its order and amount, an event with its order, else the key."""
+    """A record in few words: a sales line with its order and amount, an event with its person and order, else the key."""
     payload = record["payload"]
+    payload = json.loads(payload) if isinstance(payload, str) else payload  # the warehouse keeps it as text
     if record["flow"] == "sales" and "item" in payload:
         return f"{payload['order']}: {payload['quantity']} × {payload['item']} = {payload['price']}"
     if record["flow"] == "events" and "external_id" in payload:
-        return f"{payload['external_id']}: {record['key']}"
+        return f"{payload['external_id']}: {record['key'].partition(':')[0]} {payload['data']['order']}"
     return str(record["key"])
 
 
@@ -114,12 +114,19 @@ def held(facts: Mapping[str, Any]) -> RenderableType:
     """What Emarsys should have held at a moment."""
     figures = f"{facts['contacts']} contacts, {facts['sales_lines']} sales lines, {facts['events']} events accepted"
     version = facts["version"] or "none"
+    said = Text(f"At {moment(facts['at'])}: {figures}; product file version {version}; {facts['unknown']} in doubt.")
+    if not facts["held"]:
+        return Group(said, Text(), Text("No record answers that."))
     return Group(
-        Text(f"At {moment(facts['at'])}: {figures}; product file version {version}; {facts['unknown']} in doubt."),
+        said,
         Text(),
         grid(
-            ("since", "flow", "record", "what was accepted", "batch"),
-            ((moment(r["at"]), r["flow"], r["key"], _short(r["payload"]), r["batch_id"]) for r in facts["held"]),
+            ("record", "batch", "since", "flow", "what", "as it was accepted"),
+            (
+                (r["record_id"], r["batch_id"], moment(r["at"]), r["flow"], _what(r), _short(r["payload"]))
+                for r in facts["held"]
+            ),
+            ("record", "batch"),
         ),
     )
 

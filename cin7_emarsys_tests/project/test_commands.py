@@ -72,6 +72,24 @@ def test_before_the_first_sync_there_is_no_report_and_no_month(in_project: Enter
         assert "sync nightly" in shown.output
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("unknowns list --flow sale", "'sales', 'events'"),
+        ("dead-letters list --flow sale", "'sales', 'events'"),
+        ("ledger --outcome bad", "'accepted', 'rejected'"),
+        ("ledger --limit -1", "greater than or equal to 1"),
+        ("ledger --since yesterday", "14:03"),
+        ("explain ANY --at tomorrow", "14:03"),
+    ],
+)
+def test_a_mistake_is_answered_in_a_sentence(in_project: Enter, command: str, said: str) -> None:
+    in_project({})
+    shown = CliRunner().invoke(app, command.split())
+    assert shown.exit_code == 2
+    assert said in " ".join(shown.output.replace("│", "").split())
+
+
 def test_a_release_needs_a_reason(in_project: Enter, sandbox: dict[str, str]) -> None:
     in_project(sandbox)
     shown = CliRunner().invoke(app, ["sync", "stock", "--release", "H1"])

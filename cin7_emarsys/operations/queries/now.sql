@@ -1,2 +1,0 @@
--- The latest moment, by Cin7's clock, at which something was read (UTC).
-select as_of from staging.tenant
