@@ -6,6 +6,7 @@ What belongs here: one class for each table of the file, and reading it. What do
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import tomllib
@@ -467,11 +468,14 @@ _POLICY_EXAMPLES: Mapping[str, str] = {
 
 
 def _policy_faults(error: ValidationError, file: Path) -> Iterable[str]:
+    schema = Merchant.model_json_schema()
+    names = {name for table in (schema, *schema["$defs"].values()) for name in table.get("properties", ())}
     for fault in error.errors(include_input=False, include_url=False):
         name = ".".join(str(part) for part in fault["loc"])
+        near = difflib.get_close_matches(str(fault["loc"][-1]), names, 1) if fault["loc"] else []
         wrong = {
             "missing": "is missing",
-            "extra_forbidden": "is not a setting (a spelling mistake?)",
+            "extra_forbidden": f"is not a setting ({f'did you mean {near[0]}?' if near else 'a spelling mistake?'})",
         }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         example = _POLICY_EXAMPLES.get(name)
         yield f"{name} in {file}: {wrong}" + (f" (a good value: {example})" if example else "")
@@ -482,9 +486,10 @@ def load_merchant(file: Path) -> Merchant:
     try:
         with file.open("rb") as handle:
             content: dict[str, Any] = tomllib.load(handle)
-    except FileNotFoundError:
-        raise SettingsError([f"MERCHANT_TOML: {file} does not exist (copy and edit merchant.toml)"]) from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        wrong = f"MERCHANT_TOML: {file} cannot be read: {error.strerror} (copy and edit merchant.toml)"
+        raise SettingsError([wrong]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError([f"{file} is not valid TOML: {error}"]) from None
     try:
         return Merchant.model_validate(content)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +35,20 @@ class Edition(StrEnum):
     engagement_cloud = "engagement_cloud"
 
 
+Port = partial(typer.Option, min=0, max=65535)
+
+
+@contextmanager
+def _listening() -> Iterator[None]:
+    """Says in one sentence that a port cannot be had."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise cannot(f"{error.strerror}; stop what uses it, or name another (0 takes a free one)") from None
+
+
 @app.command()
 def sandbox(
     more_faults: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
@@ -39,8 +57,8 @@ def sandbox(
         Path | None, typer.Option(help="Replay real retail lines (Parquet) instead.", exists=True)
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same merchant.")] = 1,
-    cin7_port: Annotated[int, typer.Option(help="Port of the Cin7 side; 0 takes a free one.")] = 8701,
-    emarsys_port: Annotated[int, typer.Option(help="Port of the Emarsys side; 0 takes a free one.")] = 8702,
+    cin7_port: Annotated[int, Port(help="Port of the Cin7 side; 0 takes a free one.")] = 8701,
+    emarsys_port: Annotated[int, Port(help="Port of the Emarsys side; 0 takes a free one.")] = 8702,
     limits: Annotated[Limits, typer.Option(help="The vendors' rate limits, or none to speak of.")] = Limits.real,
     window_seconds: Annotated[float | None, typer.Option(help="Shortens the vendors' minute (for trials).")] = None,
     edition: Annotated[Edition, typer.Option(help="Which of the two products the account has.")] = Edition.emarsys,
@@ -54,21 +72,28 @@ def sandbox(
     Leave it running and use another shell: [bold]cin7-emarsys sync nightly[/bold] finds it by itself as long as
     neither .env nor CIN7_*/EMARSYS_* variables point elsewhere.
     """
+    from cin7_emarsys.sandbox.faults import default_specs
     from cin7_emarsys.sandbox.server import serve
 
-    serve(
-        scale=scale.value,
-        history=history,
-        seed=seed,
-        cin7_port=cin7_port,
-        emarsys_port=emarsys_port,
-        limits=limits.value,
-        window_seconds=window_seconds,
-        faults=[*(faults or []), *(more_faults or [])],
-        json_output=as_json,
-        env_file=None if as_json else paths().sandbox_env,
-        edition=edition.value,
-    )
+    names = [*(faults or []), *(more_faults or [])]
+    try:
+        default_specs(names)
+    except ValueError as error:
+        raise cannot(error) from None
+    with _listening():
+        serve(
+            scale=scale.value,
+            history=history,
+            seed=seed,
+            cin7_port=cin7_port,
+            emarsys_port=emarsys_port,
+            limits=limits.value,
+            window_seconds=window_seconds,
+            faults=names,
+            json_output=as_json,
+            env_file=None if as_json else paths().sandbox_env,
+            edition=edition.value,
+        )
 
 
 @app.command()
@@ -110,7 +135,7 @@ def setup(
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8703,
+    port: Annotated[int, Port(help="Port on this machine; 0 takes a free one.")] = 8703,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready: the address.")] = False,
 ) -> None:
     """Serves the product data file to Emarsys behind basic auth (FEED_USER, FEED_PASSWORD).
@@ -126,12 +151,13 @@ def serve(
         address = f"http://127.0.0.1:{bound}/{loaded.merchant.catalogue.filename}"
         typer.echo(views.as_json({"url": address}) if as_json else f"product data file at {address}")
 
-    feed.run(feed.create_app(loaded, Ledger(loaded.ledger_url)), port, ready)
+    with _listening():
+        feed.run(feed.create_app(loaded, Ledger(loaded.ledger_url)), port, ready)
 
 
 @app.command()
 def desk(
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8704,
+    port: Annotated[int, Port(help="Port on this machine; 0 takes a free one.")] = 8704,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready: the address.")] = False,
 ) -> None:
     """Serves the operators' pages, read-only and on this machine only, until it is stopped.
@@ -148,7 +174,8 @@ def desk(
         address = f"http://127.0.0.1:{bound}/"
         typer.echo(views.as_json({"url": address}) if as_json else f"the desk is at {address}")
 
-    run(create_app(Published(paths().published), rules), port, ready)
+    with _listening():
+        run(create_app(Published(paths().published), rules), port, ready)
 
 
 @app.command()
@@ -173,9 +200,11 @@ def report(
             with published.read() as facts:
                 closed = months.close(facts, month)
         else:
-            written = writing.write(published, rules, out or places.report)
-    except (NothingPublished, months.NoSuchMonth) as error:
+            written = writing.write(published, rules, (out or places.report).absolute())
+    except (NothingPublished, months.NoSuchMonth, writing.NotAReport) as error:
         raise cannot(error) from None
+    except OSError as error:
+        raise cannot(f"the report cannot be written to {out or places.report}: {error.strerror or error}") from None
     if month:
         typer.echo(views.as_json(closed)) if as_json else console.print(views.months.closed(closed))
         raise typer.Exit(0 if closed["settled"] else 1)
@@ -204,7 +233,7 @@ def prune(
     apply: Annotated[bool, typer.Option("--apply", help="Remove it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What is older than the policy keeps it ([retention] in merchant.toml), class by class. Nothing goes without --apply.
+    """What is older than the policy keeps it (\\[retention] in merchant.toml), class by class. Nothing goes without --apply.
 
     What a later decision needs stays, however old: open unknowns and dead letters, what is in force, what was accepted last.
     """

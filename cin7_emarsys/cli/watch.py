@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, known, progressing, settings, speaking, warehouse
+from cin7_emarsys.cli.terminal import Json, Limit, cannot, console, known, progressing, settings, speaking, warehouse
 
 app = typer.Typer()
 exceptions = typer.Typer(
@@ -39,9 +39,7 @@ def list_exceptions(
 
 
 @exceptions.command("show")
-def show_exception(
-    name: Name, limit: Annotated[int, typer.Option(help="At most so many items.")] = 50, as_json: Json = False
-) -> None:
+def show_exception(name: Name, limit: Limit = 50, as_json: Json = False) -> None:
     """One class: its causes, its items, and what was decided about it."""
     from cin7_emarsys.operations import exceptions as watched
 

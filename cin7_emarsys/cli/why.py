@@ -37,7 +37,7 @@ def _policy() -> None:
 
 @policies.command("preview")
 def policy_preview(
-    file: Annotated[Path, typer.Argument(help="A changed merchant.toml.")],
+    file: Annotated[Path, typer.Argument(help="A changed merchant.toml.", exists=True, dir_okay=False)],
     as_json: Json = False,
 ) -> None:
     """What a changed merchant.toml would change, tried on the newest trusted snapshot of stock.

@@ -30,8 +30,15 @@ class Written:
     bytes: int
 
 
+class NotAReport(Exception):
+    """The folder holds something else, which would be lost."""
+
+
 def write(published: Published, merchant: Merchant, folder: Path) -> Written:
-    """Writes `index.html` and the pages beside it, replacing an earlier report as a whole. Raises `NothingPublished`."""
+    """Writes `index.html` and the pages beside it, replacing an earlier report as a whole. Raises `NothingPublished`,
+    `NotAReport`."""
+    if folder.exists() and not (folder / render.STYLE.name).exists() and any(folder.iterdir()):
+        raise NotAReport(f"{folder} holds something that is no report of ours; name a folder that is empty or new")
     links = render.Written()
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     shutil.rmtree(beside, ignore_errors=True)

@@ -104,7 +104,10 @@ def run(app: Starlette, port: int, ready: Callable[[int], None]) -> None:
     """Serves on this machine until SIGINT or SIGTERM. ``ready`` is told the port once it listens."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as problem:
+            raise OSError(problem.errno, f"port {port} of 127.0.0.1 cannot be used: {problem.strerror}") from None
         listener.listen()
         ready(listener.getsockname()[1])
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])

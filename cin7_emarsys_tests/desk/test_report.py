@@ -52,6 +52,8 @@ def test_a_new_report_replaces_the_old_one_and_a_failed_one_does_not(
     (folder / "left-over.html").write_text(T0)
     report.write(Published(copy), policy, folder)
     assert not (folder / "left-over.html").exists()
+    with pytest.raises(report.NotAReport):
+        report.write(Published(copy), policy, tmp_path)
     with pytest.raises(NothingPublished):
         report.write(Published(tmp_path / "none"), policy, folder)
     assert (folder / "index.html").exists()

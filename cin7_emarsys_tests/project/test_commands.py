@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -79,13 +80,20 @@ def test_before_the_first_sync_there_is_no_report_and_no_month(in_project: Enter
         ("dead-letters list --flow sale", "'sales', 'events'"),
         ("ledger --outcome bad", "'accepted', 'rejected'"),
         ("ledger --limit -1", "greater than or equal to 1"),
+        ("exceptions show no_price --limit -1", "greater than or equal to 1"),
         ("ledger --since yesterday", "14:03"),
         ("explain ANY --at tomorrow", "14:03"),
+        ("desk --port 99999", "65535"),
+        ("sandbox --faults nope", "known faults: throttle-429"),
+        ("policy preview .", "is a directory"),
+        ("policy preview nope.toml", "does not exist"),
+        ("desk --port {used}", "name another"),
     ],
 )
 def test_a_mistake_is_answered_in_a_sentence(in_project: Enter, command: str, said: str) -> None:
     in_project({})
-    shown = CliRunner().invoke(app, command.split())
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        shown = CliRunner().invoke(app, command.format(used=used.getsockname()[1]).split())
     assert shown.exit_code == 2
     assert said in " ".join(shown.output.replace("│", "").split())
 

@@ -101,11 +101,13 @@ def test_a_running_sandbox_is_found_only_where_nothing_is_configured(
         ("[[contacts.field_map]]\nattribute='ltv'\nstring_id='optin'\n", "cannot be mapped"),
         ("[catalogue]\nlink_template='https://shop.example.com/'\n", "link_template"),
         ("armed = 'perhaps'\n", "armed"),
+        ("armd = true\n", "did you mean armed"),
+        ("armed = '\xff'\n", "valid TOML"),
     ],
 )
 def test_a_wrong_rule_is_named(tmp_path: Path, policy: str, named: str) -> None:
     file = tmp_path / "merchant.toml"
     head, table = ("", policy) if policy.startswith("[") else (policy, "")
-    file.write_text(f"{head}[availability]\nsellable_locations = ['Main Warehouse']\n{table}")
+    file.write_text(f"{head}[availability]\nsellable_locations = ['Main Warehouse']\n{table}", encoding="latin-1")
     with pytest.raises(SettingsError, match=named):
         load_merchant(file)
