@@ -13,11 +13,11 @@ from cin7_emarsys.views.text import grid, moment, money
 _SHOWN = 40
 # Column of the sums → its heading; what stands between the two ends is left out where nothing is in it.
 _COLUMNS = {
-    "invoices": "invoices", "credit_notes": "− credit notes", "charges": "− charges", "left_out": "− left out",
-    "unexplained": "− rounding, faults", "mart": "= mart", "excluded": "− by rule", "tax": "+ tax", "told": "= for Emarsys",
-    "accepted": "accepted", "parked": "parked", "refused": "refused", "open": "open",
+    "invoices": "invoices", "credit_notes": "− credit\nnotes", "charges": "− charges", "left_out": "− left\nout",
+    "unexplained": "− rounding,\nfaults", "mart": "= counts\nhere", "excluded": "− by\nrule", "tax": "+ tax",
+    "told": "= for\nEmarsys", "accepted": "accepted", "parked": "parked", "refused": "refused", "open": "on its\nway",
 }  # fmt: skip
-_ALWAYS = ("invoices", "credit_notes", "mart", "told", "accepted")
+_ALWAYS = ("invoices", "mart", "told", "accepted")
 
 
 def closed(month: Mapping[str, Any]) -> RenderableType:
@@ -37,11 +37,15 @@ def _parts(month: Mapping[str, Any]) -> Iterable[RenderableType]:
         yield Text("Orders are still to be read: figures will grow.", style="yellow")
     if month["undated"]:
         yield Text(f"{month['undated']} documents have no date and belong to no month.", style="yellow")
-    shown = [name for name in _COLUMNS if name in _ALWAYS or month["totals"]["together"][name]]
-    rows = [(day["day"], day["documents"], *_amounts(day, shown)) for day in month["days"]]
+    if not month["totals"]["together"]["documents"]:
+        yield Text("There are no documents of that month.")
+        return
+    every = [*month["days"], *month["late"]]
+    shown = [name for name in _COLUMNS if name in _ALWAYS or any(money(day[name]) != "0.00" for day in every)]
+    rows = [(f"{day['day']:%m-%d}", day["documents"], *_amounts(day, shown)) for day in month["days"]]
     rows += [("in time", month["totals"]["in_time"]["documents"], *_amounts(month["totals"]["in_time"], shown))]
     if month["late"]:
-        rows += [(f"{day['day']} late", day["documents"], *_amounts(day, shown)) for day in month["late"]]
+        rows += [(f"{day['day']:%m-%d} late", day["documents"], *_amounts(day, shown)) for day in month["late"]]
         rows += [("together", month["totals"]["together"]["documents"], *_amounts(month["totals"]["together"], shown))]
     headings = [_COLUMNS[name] for name in shown]
     yield grid(("day", "docs", *headings), rows, right=("docs", *headings))
@@ -51,7 +55,7 @@ def _parts(month: Mapping[str, Any]) -> Iterable[RenderableType]:
             ("day", "document", "order", "between", "why", "amount"),
             (
                 (
-                    row["day"],
+                    f"{row['day']:%m-%d}",
                     row["number"],
                     row["order_number"],
                     row["between"],

@@ -56,7 +56,8 @@ def span(minutes: int) -> str:
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[str] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in set(right) else "left", overflow="fold")
+        figures = column in set(right)
+        table.add_column(column, justify="right" if figures else "left", overflow="fold", no_wrap=figures)
     for row in rows:
         table.add_row(
             *(units(cell) if isinstance(cell, Decimal) else "" if cell is None else str(cell) for cell in row)

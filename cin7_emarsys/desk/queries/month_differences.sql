@@ -5,7 +5,7 @@
 -- @column document_kind: invoice or credit_note.
 -- @column number: Its number, or its id where only Emarsys has it.
 -- @column order_number: Number of the order.
--- @column between: Where it differs: books and mart, or mart and Emarsys.
+-- @column between: Where it differs: Cin7 and here, or here and Emarsys.
 -- @column reason: Why.
 -- @column amount: By how much, in the currency of the books.
 -- @column late: First read after the month had ended.
@@ -19,22 +19,22 @@ with dated as (
     where dated_on between $first and $last
 ),
 differences as (
-    select *, 'books and mart' as between, coalesce(replace(reason, '_', ' '), 'its lines and charges') as why,
+    select *, 'Cin7 and here' as between, coalesce(replace(reason, '_', ' '), 'its lines and charges') as why,
         left_out + unexplained as amount
     from dated
     where reason is not null or abs(unexplained) > 0.02
     union all
-    select *, 'books and mart', 'charges outside value (shipping, handling)', charges from dated where charges <> 0
+    select *, 'Cin7 and here', 'charges outside value (shipping, handling)', charges from dated where charges <> 0
     union all
-    select *, 'mart and Emarsys', 'left out by rule: ' || replace(rule, '_', ' '), excluded from dated where rule is not null
+    select *, 'here and Emarsys', 'left out by rule: ' || replace(rule, '_', ' '), excluded from dated where rule is not null
     union all
-    select *, 'mart and Emarsys', 'sent with tax', -tax from dated where tax <> 0
+    select *, 'here and Emarsys', 'sent with tax', -tax from dated where tax <> 0
     union all
-    select *, 'mart and Emarsys', 'parked: nobody knows whether Emarsys has it', parked from dated where parked <> 0
+    select *, 'here and Emarsys', 'parked: nobody knows whether Emarsys has it', parked from dated where parked <> 0
     union all
-    select *, 'mart and Emarsys', 'refused by Emarsys', refused from dated where refused <> 0
+    select *, 'here and Emarsys', 'refused by Emarsys', refused from dated where refused <> 0
     union all
-    select *, 'mart and Emarsys', case when open > 0 then 'not sent yet' else 'to be taken back' end, open
+    select *, 'here and Emarsys', case when open * told > 0 then 'not sent yet' else 'no longer counts here: to be taken back' end, open
     from dated
     where open <> 0
 )
