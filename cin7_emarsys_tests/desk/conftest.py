@@ -107,11 +107,11 @@ def _shop() -> Shop:
     shop.snapshot("n2", LATER, stock).build(*STOCK)
     stock[1] = {"sku": "RAIN", "on_hand": 4}
     shop.snapshot("n3", NOON, stock).build().publish(2, NOON, None)
-    sold = {"item": "MUG", "order": "SO-s1", "email": "ana@example.com"}
+    sold = {"item": "MUG", "order": "SO-s1", "quantity": "2", "email": "ana@example.com"}
     told = {"external_id": "ana@example.com", "data": {"order": "SO-s1"}}
     shop.send(1, "contacts", NOON, "accepted", "ana@example.com", {"cin7_ltv": "10"})
     shop.send(2, "sales", NOON, "unknown", "invoice:i1+1", sold)
-    shop.send(3, "events", NOON, "rejected", "e1", told, code="2008")
+    shop.send(3, "events", NOON, "rejected", "order_shipped:s1:1", told, code="2008")
     compared = [name for name in models() if name.startswith("reconciliation.")]
     shop.build(*compared)
     looked_at = ("negative_availability", "unknown_outcomes", "orphan_customers_at_emarsys", "held_changes")

@@ -154,14 +154,19 @@ def test_look_up_finds_an_order_by_its_number_and_by_a_document_of_it(shop: Shop
         order = look_up(shop.facts, asked)["order"]
         assert (order["order_number"], order["net"], len(order["documents"])) == ("SO-s1", 10, 2), asked
     says = [entry["says"] for entry in order["timeline"]]
-    assert "sales: unknown (HTTP 200), batch 2" in says and "events: rejected (HTTP 200), batch 3" in says
+    assert "sales: 2 × MUG: unknown (HTTP 200), batch 2" in says
+    assert "events: order shipped: rejected (HTTP 200), batch 3" in says
 
 
 def test_look_up_finds_a_person_by_address_and_by_customer_id(shop: Shop) -> None:
     for asked in ("Ana@Example.com", "c-1"):
         person = look_up(shop.facts, asked)["person"]
         assert (person["email"], person["ltv"]) == ("ana@example.com", 10), asked
-    assert {"contacts: accepted (HTTP 200), batch 1"} <= {entry["says"] for entry in person["timeline"]}
+    assert {
+        "contacts: accepted (HTTP 200), batch 1",
+        "sales: 2 × MUG, order SO-s1: unknown (HTTP 200), batch 2",
+        "events: order shipped, order SO-s1: rejected (HTTP 200), batch 3",
+    } <= {entry["says"] for entry in person["timeline"]}
 
 
 @pytest.mark.parametrize(

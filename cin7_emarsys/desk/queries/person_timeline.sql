@@ -11,8 +11,18 @@ from (
     where person_id = $person_id
     union all
     select records."at", 'payload',
-        records.flow || ': ' || coalesce(records.outcome, 'on its way')
-            || coalesce(format(' (HTTP {:d})', batches.status), '') || format(', batch {:d}', records.batch_id),
+        concat_ws(
+            ': ',
+            records.flow,
+            case records.flow
+                when 'sales' then coalesce((records.payload->>'quantity') || ' × ', '') || (records.payload->>'item')
+                    || ', order ' || (records.payload->>'order')
+                when 'events' then replace(split_part(records.key, ':', 1), '_', ' ')
+                    || ', order ' || (records.payload->'data'->>'order')
+            end,
+            coalesce(records.outcome, 'on its way') || coalesce(format(' (HTTP {:d})', batches.status), '')
+                || format(', batch {:d}', records.batch_id)
+        ),
         coalesce(records.code || ' ' || records.reason || ' – ', '') || records.payload::varchar
     from delivery.records as records
     join delivery.batches as batches on batches.batch_id = records.batch_id
