@@ -9,34 +9,39 @@ from __future__ import annotations
 from typing import Any
 
 from cin7_emarsys.desk.source import Facts
-from cin7_emarsys.operations.explain import NotKnown, explain_customer, explain_sku
+from cin7_emarsys.operations.explain import NotKnown, explain_customer, explain_sku, fetch
 
 LINES = 200
 
 
 def look_up(facts: Facts, asked: str) -> dict[str, Any]:
     """Everything that answers to ``asked``: `item`, `order`, `person`, each with its `timeline` (``at, kind, says, detail``,
-    newest first, at most 200 lines), or None; `hint` when nothing does. Raises `NothingPublished`."""
+    newest first, at most 200 lines), or None; `orphans`: customers on one side only; `near`: SKUs like it, when nothing
+    does. Raises `NothingPublished`."""
     wanted = asked.strip()
-    found: dict[str, Any] = {"asked": wanted, "item": None, "order": None, "person": None, "hint": ""}
+    found: dict[str, Any] = {"asked": wanted, "item": None, "order": None, "person": None, "orphans": [], "near": []}
     if not wanted:
         return found
     facts.once("today")  # a warehouse that has not been built says so, instead of not knowing anything
     if "@" not in wanted:
-        found["item"], found["hint"] = _item(facts, wanted)
+        found["item"] = _item(facts, wanted)
         found["order"] = _order(facts, wanted)
     if not found["item"] and not found["order"]:
-        found["person"] = _person(facts, wanted)
+        orphans = found["orphans"] = facts.ask("orphan", key=wanted)
+        names = [wanted, *(row[name] for row in orphans for name in ("email", "customer_id") if row[name])]
+        found["person"] = next(filter(None, (_person(facts, who) for who in names)), None)
+        if not found["person"] and not orphans and "@" not in wanted:
+            found["near"] = [row["sku"] for row in fetch(facts.connection, "explain_near", sku=wanted)]
     return found
 
 
-def _item(facts: Facts, sku: str) -> tuple[dict[str, Any] | None, str]:
+def _item(facts: Facts, sku: str) -> dict[str, Any] | None:
     try:
         told = explain_sku(facts.connection, sku)
-    except NotKnown as unknown:
-        return None, str(unknown)
+    except NotKnown:
+        return None
     asked = {"product_id": told["product_id"], "sku": told["sku"], "limit": LINES}
-    return told | {"timeline": facts.ask("item_timeline", **asked)}, ""
+    return told | {"timeline": facts.ask("item_timeline", **asked)}
 
 
 def _order(facts: Facts, number: str) -> dict[str, Any] | None:

@@ -117,8 +117,8 @@ ORPHANS = Listing(
     "orphans",
     "orphan_counts",
     (
-        Column("key", "SKU or customer"),
-        Column("missing_at", "Missing at", "words"),
+        Column("key", "SKU or customer", "person"),
+        Column("missing_at", "Missing at"),
         Column("cause", "Cause", "words"),
         Column("since", "Since", "moment"),
         Column("owner", "Owner", "words"),

@@ -34,6 +34,13 @@ def test_every_link_of_the_front_page_leads_somewhere(desk: str) -> None:
         assert httpx.get(desk + link.replace("&amp;", "&")).status_code == 200, link
 
 
+def test_customers_are_named_and_lead_to_what_is_known_of_them(desk: str) -> None:
+    for path in ("/orphans", "/exceptions"):
+        text = httpx.get(desk + path).text
+        assert 'href="/look-up?q=c-2"' in text and "No Mail" in text, path
+    assert "missing at Emarsys" in httpx.get(f"{desk}/look-up?q=c-2").text
+
+
 def test_what_was_asked_is_shown_as_text(desk: str) -> None:
     asked = "<script>alert(1)</script>\"'&"
     for path, name in (("/look-up", "q"), ("/availability", "search")):

@@ -162,6 +162,7 @@ def test_look_up_finds_a_person_by_address_and_by_customer_id(shop: Shop) -> Non
     for asked in ("Ana@Example.com", "c-1"):
         person = look_up(shop.facts, asked)["person"]
         assert (person["email"], person["ltv"]) == ("ana@example.com", 10), asked
+    assert look_up(shop.facts, "c-2")["orphans"][0]["name"] == "No Mail"
     assert {
         "contacts: accepted (HTTP 200), batch 1",
         "sales: 2 × MUG, order SO-s1: unknown (HTTP 200), batch 2",
