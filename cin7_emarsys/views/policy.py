@@ -40,8 +40,10 @@ def _parts(found: Mapping[str, Any]) -> Iterable[RenderableType]:
     for place in found["unknown_locations"]:
         yield Text(f"Cin7 knows no location {place['location']!r}: its stock would count for nothing.", style="yellow")
     for hold in found["holds"]:
-        what = "returns" if hold["kind"] == "rise" else "prices"
-        yield Text(f"{hold['items']:,} {what} would be held until they are released: {hold['reason']}", style="yellow")
+        what = "Returns" if hold["kind"] == "rise" else "Prices"
+        yield Text(
+            f"{what} that would be held until they are released: {hold['items']:,} ({hold['reason']})", style="yellow"
+        )
     if totals["items"]:
         yield Text()
         yield grid(

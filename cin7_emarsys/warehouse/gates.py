@@ -9,7 +9,8 @@ A file opens with `-- title:`, `-- assets: schema.table, ...`, `-- key: column, 
 `-- owner: role`, `-- means:` (what it means for the business), `-- next_step:` and, if it is a gate, `-- guards: flow, ...`;
 further `-- severity: warn` (else error), `-- critical: count 20, share 0.05, hours 48` (when a warning becomes critical),
 `-- of: table` (what a share is a share of), `-- due_hours: 4` (by when somebody should have looked) and
-`-- blocking: true` (what follows in the same run is skipped). `{rows}` in the texts becomes the number of offending rows,
+`-- blocking: true` (what follows in the same run is skipped). `{rows}` in the texts becomes the number of offending rows
+(a title ends with it, so that it reads well of one too),
 `{minutes}` the minutes that as many calls to Cin7 take. E-mail addresses in the rows are blanked: they are shown in the UI
 and in messages.
 """
@@ -160,7 +161,7 @@ def unique_keys(models: Sequence[Model]) -> Condition:
         name=f"unique_keys_{models[0].schema}",
         file=f"{models[0].schema}/*.sql",
         sql=" union all ".join(map(doubled, models)),
-        title="{rows} keys stand for more than one row",
+        title="Keys that stand for more than one row: {rows}",
         assets=(models[-1].name,),
         next_step="Look at these keys in Cin7: the same record came twice in a way that was not expected.",
         guards=(),

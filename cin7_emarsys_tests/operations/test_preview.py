@@ -63,7 +63,7 @@ def test_another_location_shows_what_comes_back_and_what_would_be_held(world: Wo
     console.print(views.policy.previewed({"file": "new.toml", **found}))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "1 come back into stock" in text
-    assert "1 returns would be held until they are released" in text
+    assert "Returns that would be held until they are released: 1" in text
 
 
 def test_a_buffer_and_a_price_tier(world: World) -> None:

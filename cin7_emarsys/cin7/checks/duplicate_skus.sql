@@ -1,4 +1,4 @@
--- title: {rows} SKUs belong to more than one active product
+-- title: SKUs of more than one active product: {rows}
 -- assets: raw.products
 -- severity: warn
 -- key: sku

@@ -1,4 +1,4 @@
--- title: {rows} records from Cin7 cannot be used and were set aside
+-- title: Records from Cin7 that cannot be used and were set aside: {rows}
 -- assets: raw.sale_headers
 -- severity: warn
 -- key: entity, key

@@ -1,4 +1,4 @@
--- title: {rows} snapshots were released by a person within a day: their lower number of rows is the new normal
+-- title: Snapshots released by a person within a day, so that their lower number of rows is the new normal: {rows}
 -- assets: raw.snapshots
 -- severity: warn
 -- key: snapshot_id

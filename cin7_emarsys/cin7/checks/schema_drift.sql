@@ -1,4 +1,4 @@
--- title: {rows} fields come from Cin7 that this version does not know
+-- title: Fields of Cin7 that this version does not know: {rows}
 -- assets: raw.products
 -- severity: warn
 -- key: entity, field

@@ -1,4 +1,4 @@
--- title: {rows} sources have not been read for more than a day
+-- title: Sources that have not been read for more than a day: {rows}
 -- assets: raw.sale_headers
 -- severity: warn
 -- key: entity

@@ -1,4 +1,4 @@
--- title: {rows} sales could not be read
+-- title: Sales that could not be read: {rows}
 -- assets: raw.sales
 -- severity: warn
 -- key: kind, sale_id

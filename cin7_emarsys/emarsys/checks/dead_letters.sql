@@ -1,4 +1,4 @@
--- title: {rows} kinds of records wait for a person: refused by Emarsys, or tried too often
+-- title: Kinds of records that wait for a person, refused by Emarsys or tried too often: {rows}
 -- assets: delivery.dead_letters
 -- severity: warn
 -- key: flow, code

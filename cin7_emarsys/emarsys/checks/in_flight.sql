@@ -1,4 +1,4 @@
--- title: {rows} batches have been on their way for more than an hour
+-- title: Batches on their way for more than an hour: {rows}
 -- assets: delivery.in_flight
 -- severity: warn
 -- key: batch_id

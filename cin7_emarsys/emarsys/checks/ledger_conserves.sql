@@ -1,4 +1,4 @@
--- title: {rows} batches in which sent is not accepted + rejected + retryable + unknown
+-- title: Batches in which sent is not accepted + rejected + retryable + unknown: {rows}
 -- assets: delivery.batches
 -- key: batch_id
 -- owner: data

@@ -1,4 +1,4 @@
--- title: {rows} versions of the product file have waited for more than a day for Emarsys to fetch them
+-- title: Versions of the product file that Emarsys has not fetched for more than a day: {rows}
 -- assets: delivery.publications
 -- severity: warn
 -- key: version

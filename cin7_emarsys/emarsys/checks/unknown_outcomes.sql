@@ -1,4 +1,4 @@
--- title: {rows} batches of sales lines or events of which nobody knows whether Emarsys applied them
+-- title: Batches of sales lines or events of which nobody knows whether Emarsys applied them: {rows}
 -- assets: delivery.records
 -- severity: warn
 -- key: batch_id

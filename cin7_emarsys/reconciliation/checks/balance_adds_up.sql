@@ -1,4 +1,4 @@
--- title: {rows} flows do not add up
+-- title: Flows that do not add up: {rows}
 -- assets: reconciliation.balance
 -- key: flow
 -- owner: data

@@ -1,4 +1,4 @@
--- title: For {rows} people Cin7 and Emarsys disagree about consent
+-- title: People about whose consent Cin7 and Emarsys disagree: {rows}
 -- assets: reconciliation.drift
 -- severity: warn
 -- key: key

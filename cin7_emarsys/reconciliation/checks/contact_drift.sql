@@ -1,4 +1,4 @@
--- title: {rows} fields of contacts are not at Emarsys as it accepted them
+-- title: Fields of contacts that are not at Emarsys as it accepted them: {rows}
 -- assets: reconciliation.drift
 -- severity: warn
 -- key: key, field

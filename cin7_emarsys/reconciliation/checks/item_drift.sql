@@ -1,4 +1,4 @@
--- title: {rows} values of items are not at Emarsys as they were collected
+-- title: Values of items that are not at Emarsys as they were collected: {rows}
 -- assets: reconciliation.drift
 -- severity: warn
 -- key: key, field

@@ -1,4 +1,4 @@
--- title: {rows} contacts of Emarsys are not customers in Cin7
+-- title: Contacts at Emarsys that are no customers in Cin7: {rows}
 -- assets: reconciliation.orphans
 -- severity: warn
 -- key: key

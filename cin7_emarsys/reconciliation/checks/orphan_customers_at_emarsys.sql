@@ -1,4 +1,4 @@
--- title: {rows} customers of Cin7 are not at Emarsys
+-- title: Customers of Cin7 that are not at Emarsys: {rows}
 -- assets: reconciliation.orphans
 -- severity: warn
 -- key: key

@@ -1,4 +1,4 @@
--- title: {rows} SKUs are known to Emarsys and gone from Cin7
+-- title: SKUs known to Emarsys and gone from Cin7: {rows}
 -- assets: reconciliation.orphans
 -- severity: warn
 -- key: key

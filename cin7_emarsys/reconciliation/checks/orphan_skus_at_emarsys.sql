@@ -1,4 +1,4 @@
--- title: {rows} SKUs are sold in Cin7 and unknown to Emarsys
+-- title: SKUs sold in Cin7 and unknown to Emarsys: {rows}
 -- assets: reconciliation.orphans
 -- severity: warn
 -- key: key

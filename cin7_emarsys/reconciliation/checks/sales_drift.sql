@@ -1,4 +1,4 @@
--- title: Of {rows} orders Emarsys accepted more than there is
+-- title: Orders of which Emarsys accepted more than there is: {rows}
 -- assets: reconciliation.drift
 -- severity: warn
 -- key: key

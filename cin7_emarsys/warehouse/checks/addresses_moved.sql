@@ -1,4 +1,4 @@
--- title: {rows} customers have another address now, and orders under the old one
+-- title: Customers with another address now, and orders under the old one: {rows}
 -- assets: mart.account_addresses
 -- severity: warn
 -- key: customer_id

@@ -1,4 +1,4 @@
--- title: {rows} SKUs whose Allocated is not what open orders hold
+-- title: SKUs whose Allocated is not what open orders hold: {rows}
 -- assets: mart.ats
 -- severity: warn
 -- key: sku

@@ -1,4 +1,4 @@
--- title: {rows} stock rows whose Available is not OnHand less Allocated
+-- title: Stock rows whose Available is not OnHand less Allocated: {rows}
 -- assets: staging.snapshot
 -- severity: warn
 -- key: SKU, Location, Bin, Batch

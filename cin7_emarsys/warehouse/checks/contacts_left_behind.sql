@@ -1,4 +1,4 @@
--- title: {rows} contacts at Emarsys have lost all they had to another address
+-- title: Contacts at Emarsys that lost all they had to another address: {rows}
 -- assets: mart.contacts
 -- severity: warn
 -- key: contact

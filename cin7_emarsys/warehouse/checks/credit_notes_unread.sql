@@ -1,4 +1,4 @@
--- title: {rows} stand-alone credit notes could not be read
+-- title: Stand-alone credit notes that could not be read: {rows}
 -- assets: mart.refunds
 -- severity: warn
 -- key: number

@@ -1,4 +1,4 @@
--- title: {rows} documents do not match their own totals
+-- title: Documents that do not match their own totals: {rows}
 -- assets: mart.documents
 -- severity: warn
 -- key: document_kind, number, order_number

@@ -1,4 +1,4 @@
--- title: {rows} changes are held, because they would send many mails at once
+-- title: Changes held, because they would send many mails at once: {rows}
 -- assets: mart.held_flips
 -- severity: warn
 -- key: hold_id, item

@@ -1,4 +1,4 @@
--- title: {rows} bills of materials are wrong, so their kits cannot be built
+-- title: Bills of materials that are wrong, so that their kits cannot be built: {rows}
 -- assets: mart.kit_faults
 -- severity: warn
 -- key: sku, path

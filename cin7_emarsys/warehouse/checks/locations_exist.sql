@@ -1,4 +1,4 @@
--- title: {rows} sellable locations of the policy are unknown to Cin7
+-- title: Sellable locations of the policy that Cin7 does not know: {rows}
 -- assets: staging.locations
 -- key: location
 -- owner: operations

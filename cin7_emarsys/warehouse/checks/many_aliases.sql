@@ -1,4 +1,4 @@
--- title: {rows} people are led to by more than five keys
+-- title: People to whom more than five keys lead: {rows}
 -- assets: mart.aliases
 -- severity: warn
 -- key: customer_id

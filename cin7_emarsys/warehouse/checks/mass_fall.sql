@@ -1,4 +1,4 @@
--- title: {rows} items would go out of stock at once
+-- title: Items that would go out of stock at once: {rows}
 -- assets: mart.catalogue
 -- key: item
 -- owner: operations

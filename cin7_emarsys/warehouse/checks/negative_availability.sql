@@ -1,4 +1,4 @@
--- title: {rows} SKUs are promised beyond what is there
+-- title: SKUs promised beyond what is there: {rows}
 -- assets: mart.ats
 -- severity: warn
 -- key: sku

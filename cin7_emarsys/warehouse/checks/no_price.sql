@@ -1,4 +1,4 @@
--- title: {rows} products that are sold have no price in the policy's tier
+-- title: Products sold without a price in the policy's tier: {rows}
 -- assets: mart.prices
 -- severity: warn
 -- key: item

@@ -1,4 +1,4 @@
--- title: {rows} documents belong to nobody who can be named
+-- title: Documents that belong to nobody who can be named: {rows}
 -- assets: mart.sale_persons
 -- severity: warn
 -- key: document_kind, number, order_number

@@ -1,4 +1,4 @@
--- title: For {rows} orders more was credited than invoiced
+-- title: Orders of which more was credited than invoiced: {rows}
 -- assets: mart.purchases
 -- severity: warn
 -- key: order_number

@@ -1,4 +1,4 @@
--- title: {rows} documents are in a currency without a rate
+-- title: Documents in a currency without a rate: {rows}
 -- assets: mart.documents
 -- severity: warn
 -- key: document_kind, number, order_number

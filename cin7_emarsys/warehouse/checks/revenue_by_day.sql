@@ -1,4 +1,4 @@
--- title: On {rows} days the documents do not sum to what the list of sales says
+-- title: Days whose documents do not sum to what the list of sales says: {rows}
 -- assets: mart.documents
 -- severity: warn
 -- key: day, currency

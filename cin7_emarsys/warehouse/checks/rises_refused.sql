@@ -1,4 +1,4 @@
--- title: {rows} SKUs keep their state, because what Cin7 says of them is not borne out
+-- title: SKUs that keep their state, because what Cin7 says of them is not borne out: {rows}
 -- assets: mart.availability
 -- severity: warn
 -- key: sku

@@ -1,4 +1,4 @@
--- title: {rows} items were sold and are not in the product file
+-- title: Items that were sold and are not in the product file: {rows}
 -- assets: mart.catalogue
 -- key: item
 -- owner: products

@@ -1,4 +1,4 @@
--- title: {rows} e-mail addresses in Cin7 cannot be mailed
+-- title: E-mail addresses in Cin7 that cannot be mailed: {rows}
 -- assets: staging.contacts
 -- severity: warn
 -- key: what, customer_id, contact_no, order_number

@@ -1,4 +1,4 @@
--- title: {rows} SKUs keep their last state, because their stock rows cannot be trusted
+-- title: SKUs that keep their last state, because their stock rows cannot be trusted: {rows}
 -- assets: mart.availability
 -- severity: warn
 -- key: sku

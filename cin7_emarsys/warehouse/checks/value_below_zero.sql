@@ -1,4 +1,4 @@
--- title: {rows} customers have a lifetime value below zero
+-- title: Customers with a lifetime value below zero: {rows}
 -- assets: mart.customer_value
 -- severity: warn
 -- key: customer_id

@@ -1,4 +1,4 @@
--- title: {rows} waterfalls do not add up
+-- title: Waterfalls that do not add up: {rows}
 -- assets: mart.ats
 -- key: sku
 -- owner: data

@@ -1,4 +1,4 @@
--- title: {rows} items of the product file lack something Emarsys needs, or are there twice
+-- title: Items of the product file that lack something Emarsys needs, or are there twice: {rows}
 -- assets: mart.catalogue
 -- guards: catalogue
 -- blocking: true

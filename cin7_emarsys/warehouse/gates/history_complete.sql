@@ -1,4 +1,4 @@
--- title: {rows} sales of the first reading still lack their details
+-- title: Sales of the first reading that still lack their details: {rows}
 -- assets: mart.sales_lines, mart.order_events
 -- severity: warn
 -- guards: sales, events

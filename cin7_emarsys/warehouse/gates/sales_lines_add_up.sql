@@ -1,4 +1,4 @@
--- title: {rows} documents whose sales lines do not sum to what they count
+-- title: Documents whose sales lines do not sum to what they count: {rows}
 -- assets: mart.sales_lines
 -- guards: sales
 -- blocking: true

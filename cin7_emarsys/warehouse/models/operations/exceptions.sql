@@ -7,7 +7,7 @@
 -- @column cause: Why, where a class has several causes; else empty.
 -- @column state: open, ignored (somebody said so, until a date) or resolved.
 -- @column severity: CRITICAL, WARNING or NOTE (below the thresholds of the policy), of the whole class.
--- @column title: What is wrong, with the number of the whole class.
+-- @column title: What is wrong, with the number of items open.
 -- @column meaning: What it means for the business, in one sentence.
 -- @column owner: Who answers for it, by policy.
 -- @column assigned_to: Who has taken it on, or was asked to.
@@ -69,7 +69,7 @@ select
     causes.cause,
     case when causes.count > 0 then 'open' when causes.ignored > 0 then 'ignored' else 'resolved' end as state,
     coalesce(classes.level, 'NOTE') as severity,
-    classes.title,
+    replace(classes.title, '{rows}', format('{:,}', causes.count + causes.ignored)) as title,
     classes.means as meaning,
     coalesce(owners.who, causes.role, classes.owner) as owner,
     causes.assigned_to,
