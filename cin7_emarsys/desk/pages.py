@@ -286,12 +286,12 @@ def _tiles(facts: Facts) -> list[Tile]:
         rows = facts.once(BACK_IN_STOCK.query, **asked)
         found.append(Tile(text, BACK_IN_STOCK.name, chosen, rows[0]["total"] if rows else 0))
     exceptions = facts.once("exception_counts")[0]
-    return [
-        *found,
+    found += [
         Tile("SKUs and customers on one side only", ORPHANS.name, "all", facts.once("orphan_counts")[0]["all"]),
         Tile("exceptions open", EXCEPTIONS.name, "open", exceptions["open"]),
         Tile("exceptions overdue", EXCEPTIONS.name, "overdue", exceptions["overdue"]),
     ]
+    return sorted(found, key=lambda tile: not tile.count)
 
 
 def flows(facts: Facts) -> dict[str, Any]:

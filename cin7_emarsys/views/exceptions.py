@@ -77,16 +77,20 @@ def reconciled(facts: Mapping[str, Any]) -> RenderableType:
         parts.append(Text(f"{export['items']:,} items of the export compared by {', '.join(export['columns'])}{left}."))
     flows = ("flow", "source", "excluded", "eligible", "unchanged", "sent", "parked", "open")
     parts += [Text(), grid(flows, ([row[name] for name in flows] for row in facts["balance"]), flows[1:])]
-    for title, kinds in (("only on one side", facts["orphans"]), ("different", facts["drift"])):
+    systems = {"emarsys": "Emarsys", "cin7": "Cin7"}
+    for title, where, kinds in (
+        ("only on one side", "missing at", facts["orphans"]),
+        ("different", "field", facts["drift"]),
+    ):
         rows = [
             (
-                kind["rows"], kind["what"], f"missing at {kind['missing_at']}" if "missing_at" in kind else kind["field"],
-                kind["cause"], "nothing to do" if kind["expected"] else f"for {kind['owner']}",
+                kind["rows"], kind["what"], systems[kind["missing_at"]] if "missing_at" in kind else kind["field"],
+                kind["cause"], "nobody" if kind["expected"] else kind["owner"],
             )
             for kind in kinds
         ]  # fmt: skip
         if rows:
-            parts += [Text(), grid((title, "", "", "cause", ""), rows, (title,))]
+            parts += [Text(), grid(("count", title, where, "cause", "who looks"), rows, ("count",))]
     return Group(*parts, Text(), listed(facts["exceptions"]))
 
 

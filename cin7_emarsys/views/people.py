@@ -48,6 +48,7 @@ def statement(facts: Mapping[str, Any]) -> RenderableType:
         Text(" · ".join(part for part in about if part)),
         Text(),
         _documents(facts["documents"], currency) if facts["documents"] else Text("no documents and no open orders"),
+        Text("Dates are the account's own, in its time zone.", style="dim"),
         Text(),
         Text(summary, style="bold"),
     ]
