@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from cin7_emarsys.operations import runs
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse.factory import EMAIL
 from cin7_emarsys.warehouse.resource import Warehouse
+
+_PYTHON_PATH = re.compile(r"^(\w+\.)+(?=\w+:)")
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,8 @@ def _gather(outcome: SyncOutcome, event: DagsterEvent) -> None:
         error = event.step_failure_data.error
         while error and error.cause:  # the innermost one says what is wrong; the outer ones say where in Dagster
             error = error.cause
-        outcome.errors[event.step_key or "run"] = error.message.strip() if error else "failed"
+        step = (event.step_key or "run").replace("__", "/")  # as its asset is called
+        outcome.errors[step] = _PYTHON_PATH.sub("", error.message.strip()) if error else "failed"
     elif event.event_type == DagsterEventType.PIPELINE_FAILURE and not outcome.errors:
         outcome.errors["run"] = event.message or "failed"
 

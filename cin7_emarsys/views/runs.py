@@ -62,8 +62,11 @@ def summary(outcome: SyncOutcome) -> RenderableType:
 
 def checks(outcome: SyncOutcome) -> RenderableType:
     """The checks that complain, and what to do about each."""
-    rows = [(check.severity, check.asset, check.sentence, check.next_step) for check in outcome.failed_checks]
-    return grid(("", "where", "what", "what to do"), rows)
+    rows = [(check.severity, check.name, check.sentence, check.next_step) for check in outcome.failed_checks]
+    shown = grid(("", "class", "what", "what to do"), rows)
+    if not any(check.rows for check in outcome.failed_checks):
+        return shown
+    return Group(shown, Text("`cin7-emarsys exceptions show CLASS` lists them one by one."))
 
 
 def would_send(change: Mapping[str, Any]) -> RenderableType:
