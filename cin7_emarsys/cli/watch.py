@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, Limit, cannot, console, known, progressing, settings, speaking, warehouse
+from cin7_emarsys.cli.terminal import (
+    Json,
+    Limit,
+    Time,
+    cannot,
+    console,
+    known,
+    progressing,
+    settings,
+    speaking,
+    warehouse,
+)
 
 app = typer.Typer()
 exceptions = typer.Typer(
@@ -39,12 +50,17 @@ def list_exceptions(
 
 
 @exceptions.command("show")
-def show_exception(name: Name, limit: Limit = 50, as_json: Json = False) -> None:
-    """One class: its causes, its items, and what was decided about it."""
+def show_exception(
+    name: Name,
+    limit: Limit = 50,
+    everything: Annotated[bool, typer.Option("--all", help="Also items that are resolved.")] = False,
+    as_json: Json = False,
+) -> None:
+    """One class: its causes, its open items, and what was decided about it."""
     from cin7_emarsys.operations import exceptions as watched
 
     with known(), warehouse().read() as connection:
-        facts = watched.shown(connection, name, limit)
+        facts = watched.shown(connection, name, limit, everything=everything)
     typer.echo(views.as_json(facts)) if as_json else console.print(views.exceptions.shown(facts))
 
 
@@ -68,7 +84,7 @@ def assign_exception(
 @exceptions.command("ignore")
 def ignore_exception(
     name: Name,
-    until: Annotated[datetime, typer.Option(help="Until then (UTC); a moment gone by ends it.")],
+    until: Annotated[datetime, Time(help="Until then (UTC); a moment gone by ends it.")],
     reason: Reason,
     key: Key = None,
     as_json: Json = False,
@@ -115,7 +131,9 @@ def test_alerts(as_json: Json = False) -> None:
 
     from cin7_emarsys.operations.alerts import trial
 
-    outcome = trial(settings().alert_urls, logging.getLogger("cin7_emarsys.alerts"))
+    log = logging.getLogger("cin7_emarsys.alerts")
+    log.addHandler(logging.NullHandler())  # the console has it already
+    outcome = trial(settings().alert_urls, log)
     rows = [{"channel": name, "trouble": trouble} for name, trouble in outcome.items()]
     if as_json:
         typer.echo(views.as_json({"channels": rows}))

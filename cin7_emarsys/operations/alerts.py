@@ -82,7 +82,7 @@ class Channel(Protocol):
 
 
 class Console:
-    """The log and standard output."""
+    """The log and standard error."""
 
     name = "console"
 
@@ -92,8 +92,7 @@ class Console:
     def send(self, title: str, body: str) -> None:
         """Cannot fail."""
         self._log.warning(f"{title}\n{body}")
-        sys.stdout.write(f"{title}\n{body}\n")
-        sys.stdout.flush()
+        sys.stderr.write(f"{title}\n{body}\n")
 
 
 class Service:

@@ -36,11 +36,11 @@ def add(settings: Settings, alias: str, person: str, reason: str) -> dict[str, A
         connection.execute(_TABLE)
         key, target = _named(connection, alias), _named(connection, person)
         if key is None:
-            raise NotKnown("nobody in the warehouse has that e-mail or customer id, so there is nothing to join")
+            raise NotKnown("nobody in the warehouse has the first e-mail or customer id, so there is nothing to join")
         if target is None and "@" in person:
             target = person.strip().lower()  # an address that is yet to buy something
         if target is None:
-            raise NotKnown("nobody in the warehouse has the customer id that the alias should lead to")
+            raise NotKnown("nobody in the warehouse has the second customer id, to which the alias should lead")
         written = {entry["alias"]: entry["person"] for entry in _all(connection)}
         if key in written:
             raise CannotRun("that alias is written already; remove it first to have it lead elsewhere")

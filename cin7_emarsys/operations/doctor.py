@@ -115,11 +115,10 @@ def _disk(settings: Settings) -> Iterator[Line]:
 
 def _clock(vendor: str, told: datetime) -> Line:
     off = (told - datetime.now(UTC).replace(tzinfo=None)).total_seconds()
+    what, found = f"clock against {vendor}", f"{round(off):+d} s"
     if abs(off) <= _MAX_CLOCK_SECONDS:
-        return Line(f"clock against {vendor}", "good", f"{off:+.0f} s")
-    return Line(
-        f"clock against {vendor}", "watch", f"{off:+.0f} s", "set this machine's clock (times are corrected meanwhile)"
-    )
+        return Line(what, "good", found)
+    return Line(what, "watch", found, "set this machine's clock (times are corrected meanwhile)")
 
 
 def _cin7(settings: Settings) -> Iterator[Line]:
@@ -224,7 +223,8 @@ def _dagster() -> Iterator[Line]:
             statuses = opened.get_daemon_statuses()
             running = [kind for kind, status in statuses.items() if status.healthy]
     except runs.CannotRun as error:
-        yield Line("Dagster", "bad", str(error))
+        found, _, step = str(error).partition("; ")
+        yield Line("Dagster", "bad", found, step)
         return
     if healed:
         yield Line("Dagster runs", "good", f"{len(healed)} runs of processes that are gone were closed")

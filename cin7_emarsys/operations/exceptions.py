@@ -44,15 +44,18 @@ def listed(connection: DuckDBPyConnection, *, everything: bool = False) -> list[
     return fetch(connection, "exceptions", everything=everything)
 
 
-def shown(connection: DuckDBPyConnection, name: str, limit: int = 50) -> dict[str, Any]:
+def shown(connection: DuckDBPyConnection, name: str, limit: int = 50, *, everything: bool = False) -> dict[str, Any]:
     """One class: `exceptions` (its rows by cause), `items` (the oldest open ones: key, cause, owner, next_step,
-    first_seen_at, resolved_at, reopened) and `decisions`. Raises `NotKnown`."""
+    first_seen_at, resolved_at, reopened; with ``everything`` those resolved as well), `items_in_all` and `decisions`.
+    Raises `NotKnown`."""
     _known(name)
+    items = fetch(connection, "exception_items", name=name, limit=limit, everything=everything)
     rows = [row for row in listed(connection, everything=True) if row["class"] == name]
     return {
         "class": name,
         "exceptions": rows,
-        "items": fetch(connection, "exception_items", name=name, limit=limit),
+        "items": [{column: item[column] for column in item if column != "total"} for item in items],
+        "items_in_all": items[0]["total"] if items else 0,
         "decisions": fetch(connection, "exception_decisions", name=name),
     }
 

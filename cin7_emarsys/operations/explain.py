@@ -154,11 +154,11 @@ def _why(facts: Mapping[str, Any]) -> str:
 def _not_known(connection: DuckDBPyConnection, sku: str, at: datetime | None) -> NotKnown:
     known = _first(fetch(connection, "explain_known", sku=sku, at=at)) or {}
     if at and known.get("called"):
-        return NotKnown(f"{sku} was called {known['called']} at {at:%Y-%m-%d %H:%M} UTC; ask for that")
+        return NotKnown(f"{sku} was called {known['called']} at {at:%Y-%m-%d %H:%M:%S} UTC; ask for that")
     if at and known.get("since"):
         return NotKnown(
-            f"nothing was known of {sku} at {at:%Y-%m-%d %H:%M} UTC; what is kept of it begins at "
-            f"{known['since']:%Y-%m-%d %H:%M} UTC"
+            f"nothing was known of {sku} at {at:%Y-%m-%d %H:%M:%S} UTC; what is kept of it begins at "
+            f"{known['since']:%Y-%m-%d %H:%M:%S} UTC"
         )
     near = [row["sku"] for row in fetch(connection, "explain_near", sku=sku)]
     hint = f"; did you mean {' or '.join(near)}?" if near else "; has `cin7-emarsys sync products` run?"

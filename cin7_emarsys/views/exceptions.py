@@ -52,6 +52,8 @@ def shown(facts: Mapping[str, Any]) -> RenderableType:
             for item in facts["items"]
         )
         parts.append(grid(("item", "cause", "since", "gone since", "came back"), rows, ("came back",)))
+        if facts["items_in_all"] > len(facts["items"]):
+            parts.append(Text(f"… {len(facts['items']):,} of {facts['items_in_all']:,}; --limit shows more"))
     if facts["decisions"]:
         rows = (
             (
@@ -98,6 +100,8 @@ def decided(row: Mapping[str, Any]) -> Text:
     what = row["class"] + (f", {row['key']}" if row["key"] else "")
     if row["assigned_to"]:
         return Text(f"{what}: for {row['assigned_to']}")
+    if row["ignored_until"] <= row["decided_at"]:
+        return Text(f"{what}: is ignored no longer, for {moment(row['ignored_until'])} has gone by")
     return Text(f"{what}: alarms nobody until {moment(row['ignored_until'])}")
 
 

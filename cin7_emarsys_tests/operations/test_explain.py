@@ -142,7 +142,7 @@ def test_items_without_stock_say_why(world: Told, sku: str, why: str) -> None:
 def test_what_is_not_known_is_said_with_a_way_on(world: Told) -> None:
     with pytest.raises(NotKnown, match=r"did you mean OLD\?"):
         world.ask("OLDD")
-    with pytest.raises(NotKnown, match=r"begins at 2026-11-24 10:00 UTC"):
+    with pytest.raises(NotKnown, match=r"begins at 2026-11-24 10:00:00 UTC"):
         world.ask("A", "09:59")
 
 

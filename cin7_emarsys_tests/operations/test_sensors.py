@@ -156,7 +156,7 @@ def test_the_heart_is_mute_while_alerts_cannot_be_told(place: Place, told: Endpo
 def test_without_channels_the_console_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.run(rows=1)
     place.tick("state_alerts")
-    printed = capsys.readouterr().out
+    printed = capsys.readouterr().err
     assert "CRITICAL mart/ats, adds_up" in printed
     assert "(1 row)" in printed
 
