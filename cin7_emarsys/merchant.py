@@ -28,10 +28,11 @@ Count = Annotated[int, Field(ge=0)]
 class SettingsError(Exception):
     """The settings are not usable. The text lists every fault at once: field, what is wrong, a good value."""
 
-    def __init__(self, faults: list[str]) -> None:
+    def __init__(self, faults: list[str], hint: str = "") -> None:
         self.faults = faults
         noun = "setting is" if len(faults) == 1 else "settings are"
-        super().__init__(f"{len(faults)} {noun} missing or wrong:\n" + "\n".join(f"  - {fault}" for fault in faults))
+        lines = [f"{len(faults)} {noun} missing or wrong:", *(f"  - {fault}" for fault in faults), hint]
+        super().__init__("\n".join(line for line in lines if line))
 
 
 class _Policy(BaseModel):

@@ -304,7 +304,7 @@ class Settings:
     @property
     def ledger_url(self) -> str:
         """SQLAlchemy address of the ledger; by default a SQLite file beside the warehouse."""
-        return self._environment.ledger or f"sqlite:///{self.paths.state / 'ledger.sqlite'}"
+        return _ledger_url(self._environment.ledger, self.paths)
 
     @property
     def alert_urls(self) -> list[SecretStr]:
@@ -325,14 +325,24 @@ def configured() -> bool:
     return Path(".env").exists() or any(name.upper().startswith(("CIN7_", "EMARSYS_")) for name in os.environ)
 
 
+class _Where(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", env_file=".env", env_ignore_empty=True)
+    warehouse: Path = Path("var/warehouse.duckdb")
+    ledger: str | None = None
+
+
 def paths() -> Paths:
     """Where files live, read without checking anything else (used when the definitions are imported)."""
-
-    class _Where(BaseSettings):
-        model_config = SettingsConfigDict(extra="ignore", env_file=".env", env_ignore_empty=True)
-        warehouse: Path = Path("var/warehouse.duckdb")
-
     return Paths(_Where().warehouse)
+
+
+def ledger_url() -> str:
+    """Where the ledger is, for what needs no credentials."""
+    return _ledger_url(_Where().ledger, paths())
+
+
+def _ledger_url(given: str | None, places: Paths) -> str:
+    return given or f"sqlite:///{places.state / 'ledger.sqlite'}"
 
 
 def _environment_faults(error: ValidationError) -> Iterable[str]:
@@ -368,5 +378,6 @@ def load_settings() -> Settings:
     except ValidationError as error:
         faults = [*_environment_faults(error), *faults]
     if environment is None or merchant is None:
-        raise SettingsError(faults)
+        hint = "" if files or configured() else "to try it without accounts: `cin7-emarsys sandbox` in another shell"
+        raise SettingsError(faults, hint)
     return Settings(environment, merchant)

@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, Limit, Time, cannot, console, errors, known, settings, speaking, warehouse
+from cin7_emarsys.cli.terminal import (
+    Json,
+    Limit,
+    Time,
+    cannot,
+    console,
+    errors,
+    known,
+    policy,
+    settings,
+    speaking,
+    warehouse,
+)
+from cin7_emarsys.settings import ledger_url
 
 if TYPE_CHECKING:
     from cin7_emarsys.emarsys.ledger import Ledger
@@ -68,7 +81,8 @@ def opened() -> Iterator[Ledger]:
     from cin7_emarsys.schema import SchemaUnknown
 
     try:
-        ledger = Ledger(settings().ledger_url)
+        policy()  # in a folder that is no place of ours no ledger is made
+        ledger = Ledger(ledger_url())
     except SchemaUnknown as error:
         raise cannot(error) from None
     try:

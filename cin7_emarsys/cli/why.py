@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, Time, cannot, console, known, settings, warehouse
+from cin7_emarsys.cli.terminal import Json, Time, cannot, console, known, policy, warehouse
 
 app = typer.Typer()
 policies = typer.Typer(help="The merchant's rules: what a change of them would do.", no_args_is_help=True)
@@ -47,7 +47,7 @@ def policy_preview(
     from cin7_emarsys.merchant import SettingsError, load_merchant
     from cin7_emarsys.operations.preview import preview
 
-    running = settings().merchant
+    running = policy()
     try:
         changed = load_merchant(file)
     except SettingsError as error:

@@ -49,6 +49,8 @@ def test_without_settings_a_command_cannot_run_and_says_what_is_missing(in_proje
     shown = CliRunner().invoke(app, ["sync", "nightly"])
     assert shown.exit_code == 2
     assert "CIN7_APPLICATION_KEY is missing" in shown.output
+    assert "cin7-emarsys sandbox" in shown.output
+    assert "No parked records of sales" in CliRunner().invoke(app, ["unknowns", "list", "--flow", "sales"]).output
 
 
 def test_doctor_names_what_is_wrong_and_does_not_stop_there(in_project: Enter) -> None:
@@ -83,6 +85,7 @@ def test_before_the_first_sync_there_is_no_report_and_no_month(in_project: Enter
         ("exceptions show no_price --limit -1", "greater than or equal to 1"),
         ("ledger --since yesterday", "14:03"),
         ("explain ANY --at tomorrow", "14:03"),
+        ("exceptions ignore no_price --until tomorrow --reason x", "14:03"),
         ("desk --port 99999", "65535"),
         ("sandbox --faults nope", "known faults: throttle-429"),
         ("policy preview .", "is a directory"),
