@@ -200,7 +200,7 @@ def _describe(
 ) -> None:
     row: dict[str, Any] = {
         "class": condition.name,
-        "title": condition.title,  # the view fills in the number of each cause
+        "title": gate.title,
         "means": condition.means,
         "owner": owner(condition, merchant),
         "next_step": gate.next_step,

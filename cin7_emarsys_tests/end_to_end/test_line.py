@@ -172,6 +172,11 @@ def test_explain_customer_and_ledger_answer(loaded: Place) -> None:
     assert round(sum(document["amount"] for document in statement["documents"]), 4) == round(statement["ltv"], 4)
     kept = json.loads(loaded.run("ledger", "--json", "--outcome", "accepted", "--limit", "5"))
     assert len(kept["records"]) == 5
+    (line,) = loaded.rows(
+        "select payload->>'item' from delivery.records where flow = 'sales' order by record_id desc limit 1"
+    )
+    assert f"× {line[0]} =" in loaded.run("ledger", "--flow", "sales", "--limit", "1")
+    assert "No record answers that." in loaded.run("ledger", "--outcome", "unknown")
     assert loaded.run("explain", "no-such-sku", code=1) == ""
     assert loaded.run("customer", "nobody@example.org", code=1) == ""
 

@@ -16,7 +16,7 @@ from cin7_emarsys_tests.warehouse.world import Row, World
 
 NO_PRICE = next(condition for condition in gates.conditions() if condition.name == "no_price")
 ORPHAN = gates.Condition(
-    name="lost", file="x/lost.sql", sql="from lost", title="{rows} are lost", assets=("mart.ats",), next_step="Find them.",
+    name="lost", file="x/lost.sql", sql="from lost", title="Lost: {rows}", assets=("mart.ats",), next_step="Find them.",
     guards=(), severity="warn", blocking=False, key=("key",), owner="sales", means="They get no mail.",
     critical=Threshold(count=3), population="", due_hours=24,
 )  # fmt: skip
@@ -60,7 +60,7 @@ def test_what_is_found_is_kept_until_it_is_gone_and_what_comes_back_keeps_its_ag
     lost(world, ("a", None), ("b", None))
     row = shown(world)
     assert (row["state"], row["count"], row["examples"], row["age_hours"]) == ("open", 2, ["a", "b"], 0)
-    assert (row["meaning"], row["next_step"], row["title"]) == ("They get no mail.", "Find them.", "2 are lost")
+    assert (row["meaning"], row["next_step"], row["title"]) == ("They get no mail.", "Find them.", "Lost: 2")
     lost(at(world, 13), ("a", None), ("c", None))
     row = shown(world)
     assert (row["count"], row["age_hours"], row["examples"]) == (2, 3, ["a", "c"])
@@ -76,8 +76,8 @@ def test_what_is_found_is_kept_until_it_is_gone_and_what_comes_back_keeps_its_ag
 
 def test_each_cause_has_a_row_with_its_owner(world: World) -> None:
     lost(world, ("a", "gone"), ("b", "gone"), ("c", "never"))
-    rows = world.rows("operations.exceptions", "cause", "count", "owner", "severity")
-    assert rows == [("gone", 2, "finance", "CRITICAL"), ("never", 1, "finance", "CRITICAL")]
+    rows = world.rows("operations.exceptions", "cause", "title", "owner", "severity")
+    assert rows == [("gone", "Lost: 2", "finance", "CRITICAL"), ("never", "Lost: 1", "finance", "CRITICAL")]
 
 
 def test_an_address_is_never_a_key(world: World) -> None:

@@ -69,7 +69,8 @@ select
     causes.cause,
     case when causes.count > 0 then 'open' when causes.ignored > 0 then 'ignored' else 'resolved' end as state,
     coalesce(classes.level, 'NOTE') as severity,
-    replace(classes.title, '{rows}', format('{:,}', causes.count + causes.ignored)) as title,
+    -- it ends with the number of the whole class
+    regexp_replace(classes.title, ': [0-9,]+$', format(': {:,}', causes.count + causes.ignored)) as title,
     classes.means as meaning,
     coalesce(owners.who, causes.role, classes.owner) as owner,
     causes.assigned_to,
