@@ -61,8 +61,8 @@ findings as (
     union all
     select 4, 'stock', case when overpromised > 0 then 'bad' when unpublished > 0 then 'watch' else 'good' end,
         case
-            when overpromised > 0 then format('Shown as available at Emarsys, and not available: {:d} items.', overpromised)
-            when unpublished > 0 then format('Different in the product file and here: {:d} items.', unpublished)
+            when overpromised > 0 then format('Items shown as available at Emarsys, and not available: {:d}.', overpromised)
+            when unpublished > 0 then format('Items different in the product file and here: {:d}.', unpublished)
             else 'The product file says what is true now.'
         end,
         case when unpublished + overpromised > 0 then 'Run cin7-emarsys sync stock: it publishes the product file.' end,
@@ -85,7 +85,7 @@ findings as (
     from ages
     where version is null or collected is distinct from version
     union all
-    select 6, 'stock', 'watch', format('Held, because they would send many mails at once: {:d} changes.', held),
+    select 6, 'stock', 'watch', format('Changes held, because they would send many mails at once: {:d}.', held),
         'Look at them, and release those that are real.', 'back-in-stock'
     from ages
     where held > 0
@@ -102,7 +102,7 @@ findings as (
     from ages
     union all
     select 8, 'customers', 'watch',
-        format('Still to be read, so that no order, value or event leaves yet: {:d} orders of the past.', history_pending),
+        format('Orders of the past still to be read, so that no order, value or event leaves yet: {:d}.', history_pending),
         'Let the orders job go on; until then do not send by lifetime value or first purchase.', 'flows'
     from ages
     where not history_complete
@@ -118,18 +118,18 @@ findings as (
     from ages
     union all
     select 10, 'customers', case when unsent_contacts * 20 > contacts then 'bad' else 'watch' end,
-        format('Not accepted by Emarsys yet: {:d} of {:d} customers.', unsent_contacts, contacts),
+        format('Customers not accepted by Emarsys yet: {:d} of {:d}.', unsent_contacts, contacts),
         'See who and why under orphans.', 'orphans'
     from ages
     where unsent_contacts > 0
     union all
     select 11, 'orders', 'watch',
-        format('Parked, because nobody knows whether Emarsys has them: {:d} sales lines or events.', parked),
+        format('Sales lines or events parked, because nobody knows whether Emarsys has them: {:d}.', parked),
         'Look at Emarsys, then decide: cin7-emarsys unknowns list.', 'flows'
     from ages
     where parked > 0
     union all
-    select 12, 'everything', 'watch', format('Refused by Emarsys, or tried too often: {:d} records.', dead),
+    select 12, 'everything', 'watch', format('Records refused by Emarsys, or tried too often: {:d}.', dead),
         'See them with cin7-emarsys dead-letters list, and correct them where they come from.', 'flows'
     from ages
     where dead > 0

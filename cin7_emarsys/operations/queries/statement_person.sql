@@ -1,10 +1,12 @@
--- One person by e-mail (a former one too), by our person id, by Cin7's customer id, or by a written alias. Parameter: $who.
+-- One person by e-mail (a former one too), by our person id, by Cin7's customer id (with the number of
+-- a contact, as lists name it), or by a written alias. Parameter: $who.
 with asked as (select lower(trim($who)) as who),
 found as (
     select coalesce(persons.joined_into, persons.person_id) as person_id,
         persons.email = asked.who or persons.person_id = asked.who as exact
     from mart.persons as persons, asked
-    where persons.email = asked.who or persons.person_id = asked.who or persons.customer_id = asked.who
+    where persons.email = asked.who or persons.person_id = asked.who
+        or persons.customer_id = split_part(asked.who, ':', 1)
     union all
     select aliases.person_id, true
     from staging.written_aliases as aliases, asked
