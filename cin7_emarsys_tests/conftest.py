@@ -35,8 +35,9 @@ def trouble(*values: Any) -> list[Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole runs first: a long file that begins last would keep one worker busy while the other has nothing to do."""
-    items.sort(key=lambda item: item.path.parent.name != "end_to_end")
+    """Long files first: one that begins last would keep one worker busy while the other has nothing to do."""
+    longest = ("end_to_end", "warehouse", "cin7")
+    items.sort(key=lambda item: (*longest, item.path.parent.name).index(item.path.parent.name))
 
 
 NewSandbox = Callable[..., dict[str, str]]

@@ -54,7 +54,7 @@ def test_a_point_that_does_not_exist_is_named(work: Project, monkeypatch: pytest
     assert not any(crash.armed(point) for point in crash.POINTS)
 
 
-@pytest.mark.parametrize("point", ["sent", *trouble("intended", "moved")])
+@pytest.mark.parametrize("point", trouble("sent", "intended", "moved"))
 def test_contacts(work: Project, point: str) -> None:
     work.prepare()
     work.contacts(contact(ANA), contact(BEN))
@@ -105,7 +105,7 @@ def test_sales_when_something_fails(work: Project, monkeypatch: pytest.MonkeyPat
     after_a_failure_of_sales(work, point, in_doubt=point in STILL_IN_DOUBT)
 
 
-@pytest.mark.parametrize("point", ["answered", *trouble("connecting", "sent")])
+@pytest.mark.parametrize("point", trouble("answered", "connecting", "sent"))
 def test_events(work: Project, point: str) -> None:
     work.known(ANA, BEN)
     work.fill("mart.order_events", order_event("t1"), order_event("t2", email=BEN))

@@ -14,13 +14,21 @@ from cin7_emarsys_tests.end_to_end.conftest import Place
 pytestmark = pytest.mark.skipif(not history.FILE.exists(), reason=f"the real retail data is not at {history.FILE}")
 
 _SLICES = {
-    # before Christmas, with all there is: sales, cancellations, write-offs, non-goods, twins
-    "one day": "sheet = '2010-2011' and invoice_date >= '2011-12-05' and invoice_date < '2011-12-06'",
+    # with all there is: sales, cancellations, write-offs, non-goods, twins
+    "a quiet day": "sheet = '2010-2011' and invoice_date >= '2011-02-18' and invoice_date < '2011-02-19'",
+    "a day before Christmas": "sheet = '2010-2011' and invoice_date >= '2011-12-05' and invoice_date < '2011-12-06'",
     "two years": history.ONCE,
 }
 
 
-@pytest.fixture(scope="module", params=["one day", pytest.param("two years", marks=pytest.mark.soak)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "a quiet day",
+        pytest.param("a day before Christmas", marks=pytest.mark.trouble),
+        pytest.param("two years", marks=pytest.mark.soak),
+    ],
+)
 def replayed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Path]]:
     with history.replayed(history.FILE, _SLICES[request.param], tmp_path_factory.mktemp("history")) as found:
         yield found
@@ -29,8 +37,8 @@ def replayed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def test_the_mart_equals_a_plain_query_to_the_penny(replayed: tuple[Place, Path]) -> None:
     place, part = replayed
     customers = history.said(part)
-    assert len(customers) > 100 and any(refunded for _, _, refunded in customers.values())
-    assert customers[None][0] > 10  # orders without a customer
+    assert len(customers) > 40 and any(refunded for _, _, refunded in customers.values())
+    assert customers[None][0] > 3  # orders without a customer
     assert history.in_the_mart(place) == customers
 
 
