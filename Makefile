@@ -26,7 +26,7 @@ test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
 
 trouble: $(READY) ## Run whole syncs that meet faults, kills and days of business (about ten minutes)
-	@$(BIN)/python -m pytest -m trouble
+	@$(BIN)/python -m pytest -m trouble --dist=load
 
 soak: $(READY) ## Run the long tests: every fault and kill by itself, many more examples of every law
 	@$(BIN)/python -m pytest -m "soak or trouble or hypothesis" --hypothesis-profile=soak --dist=load
