@@ -20,14 +20,21 @@
 -- @column rules: Holds and the safety buffer that are behind its terms.
 -- @column components: Of a kit: what its own bill needs, how much of that is free where, and what limits it.
 -- @column bill_faults: Of a kit that cannot be built: what is wrong with its bill, and the way down to it.
-with counted as (
-    select product_id,
+with named as (
+    select location_key, min(location) as location from staging.locations group by location_key
+),
+counted as (
+    select rows.product_id,
         list({
-            'location': location_key, 'bin': bin_key, 'batch': batch, 'expires_on': expires_on, 'on_hand': on_hand,
-            'allocated': allocated, 'bar': bar
-        } order by bar is not null, location_key, bin_key nulls first, batch, expires_on) as stock_rows
-    from staging.snapshot
-    group by product_id
+            'location': coalesce(named.location, rows.location_key), 'bin': coalesce(bins.bin, rows.bin_key),
+            'batch': rows.batch, 'expires_on': rows.expires_on, 'on_hand': rows.on_hand,
+            'allocated': rows.allocated, 'bar': rows.bar
+        } order by rows.bar is not null, rows.location_key, rows.bin_key nulls first, rows.batch, rows.expires_on)
+            as stock_rows
+    from staging.snapshot as rows
+    left join named on named.location_key = rows.location_key
+    left join staging.bins as bins on bins.location_key = rows.location_key and bins.bin_key = rows.bin_key
+    group by rows.product_id
 ),
 taking as (
     select product_id, sale_id, 'open_unallocated' as term, ordered, taken as picked, units from mart.ats_orders
@@ -51,11 +58,12 @@ open as (
 asked as (
     select demand.component_id as product_id,
         list({
-            'kit': kits.sku, 'location': nullif(demand.pool, ''), 'order_units': demand.order_units,
+            'kit': kits.sku, 'location': coalesce(named.location, nullif(demand.pool, '')), 'order_units': demand.order_units,
             'hold_units': demand.hold_units
         } order by kits.sku, demand.pool) as kit_orders
     from mart.kit_demand as demand
     join staging.products as kits on kits.product_id = demand.kit_id
+    left join named on named.location_key = demand.pool
     group by demand.component_id
 ),
 ruled as (
@@ -80,11 +88,12 @@ faults as (
 parts as (
     select kits.kit_id as product_id,
         list({
-            'sku': components.sku, 'location': kits.location_key, 'need': kits.need, 'free': kits.free,
+            'sku': components.sku, 'location': coalesce(named.location, kits.location_key), 'need': kits.need, 'free': kits.free,
             'allows': kits.allows, 'limits': kits.limits
         } order by kits.location_key, components.sku) as components
     from mart.kit_components as kits
     join staging.products as components on components.product_id = kits.component_id
+    left join named on named.location_key = kits.location_key
     where kits.is_direct
     group by kits.kit_id
 )

@@ -17,7 +17,7 @@ with listed as (
     where ParentID is not null
 ),
 bins as (
-    select location_key, lower(trim(bin.Name)) as bin_key, any_value(bin.Name) as bin,
+    select location_key, lower(trim(bin.Name)) as bin_key, min(bin.Name) as bin,
         bool_or(coalesce(bin.IsStaging, false)) as is_staging
     from listed
     where bin.Name is not null and location_key is not null
