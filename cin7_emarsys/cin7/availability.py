@@ -3,8 +3,8 @@
 What belongs here: reading the whole, comparing it with what Cin7 says there is, deciding trust at two levels and keeping
 the evidence. What does not: what may be promised (``warehouse/models/mart/ats.sql``).
 
-A snapshot is not trusted when its rows are not as many as Cin7 says, even after two immediate re-reads, or when far more
-rows than usual are gone; then nothing changes. A single SKU is not trusted when a row of it cannot be used, comes twice
+A snapshot is not trusted when its rows are not as many as Cin7 says, even after two immediate re-reads, when another job
+has taken a newer one meanwhile, or when far more rows than usual are gone; then nothing changes. A single SKU is not trusted when a row of it cannot be used, comes twice
 with different figures, or differs between two reads; then that SKU keeps its state and the others go on.
 """
 
@@ -81,7 +81,7 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
         reason = None
         if unique != total:
             reason = f"{unique} rows came and Cin7 says there are {total}, in {len(extracts)} reads"
-        reason = reason or _row_drop(connection, unique, max_row_drop)
+        reason = reason or _overtaken(connection, last) or _row_drop(connection, unique, max_row_drop)
         untrusted = _untrusted_skus(connection, last.id, folders[-1])
         pending = connection.execute(_PENDING).fetchone()
         scanned = load.watermark(connection, "sale_headers")
@@ -164,6 +164,11 @@ def _stage(connection: DuckDBPyConnection, folders: list[Path]) -> None:
         for number, folder in enumerate(folders, 1)
     )
     connection.execute(f"create or replace temp table landed as {reads}")
+
+
+def _overtaken(connection: DuckDBPyConnection, last: Extract) -> str | None:
+    newer = load.watermark(connection, "availability")
+    return "a newer snapshot came in while this one was read" if newer and newer > last.at else None
 
 
 def _row_drop(connection: DuckDBPyConnection, rows: int, max_row_drop: float) -> str | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +76,18 @@ class Reader:
     def fired(self) -> list[int]:
         """How often each fault in force has fired."""
         return [spec["fired"] for spec in _control.get(f"{self.origin}/_sandbox/faults").json()]
+
+    @contextmanager
+    def while_slow(self, path: str, read: Callable[[], object]) -> Iterator[None]:
+        """The block runs while another job's ``read`` waits for an answer of ``path``, which comes long after."""
+        self.faults({"name": "slow", "service": "cin7", "path": path, "nth": 1, "times": 1, "seconds": 4})
+        with ThreadPoolExecutor(1) as beside:
+            begun = beside.submit(read)
+            while self.fired() != [1]:
+                time.sleep(0.02)
+            yield
+            assert not begun.done()
+            begun.result()
 
     def switches(self, **values: object) -> None:
         _control.post(f"{self.origin}/_sandbox/switches", json=values).raise_for_status()

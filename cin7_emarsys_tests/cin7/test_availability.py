@@ -48,6 +48,19 @@ def test_a_snapshot_knows_what_was_not_read_before_it(merchant: Reader) -> None:
     assert merchant.query(pending)[0][0] == 0
 
 
+def test_a_snapshot_that_another_job_has_overtaken_changes_nothing(merchant: Reader) -> None:
+    merchant.snapshot()
+    with merchant.while_slow("/ref/productavailability?", merchant.snapshot):
+        newest = merchant.snapshot()
+        stock, watermark = _stock(merchant), merchant.watermark("availability")
+    assert merchant.query("select distinct snapshot_id from raw.availability") == [(newest.snapshot_id,)]
+    assert (_stock(merchant), merchant.watermark("availability")) == (stock, watermark)
+    assert merchant.query("select reason from raw.snapshots where not trusted") == [
+        ("a newer snapshot came in while this one was read",)
+    ]
+    assert merchant.snapshot().trusted
+
+
 @pytest.mark.parametrize("fault", ["incomplete-snapshot", "shifted-page"])
 def test_a_snapshot_that_is_not_whole_is_read_again(fault: str, reader: Reader) -> None:
     reader.faults({"name": fault, **_PATH, "nth": 1, "times": 2})
