@@ -125,7 +125,6 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
     with warehouse.write() as connection:
         load.ensure_tables(connection)
         since = None if full else load.watermark(connection, "sale_headers")
-        first = load.watermark(connection, "baseline") is None
     started = cin7.stopwatch()
     at = cin7.now()
     filters: dict[str, str] = {}
@@ -154,6 +153,7 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
     calls = cin7.calls - before
     with warehouse.write() as connection:
         load.ensure_tables(connection)
+        first = load.watermark(connection, "baseline") is None  # another job may have made the first scan meanwhile
         mode = "full" if since is None else "incremental"
         loaded = Loaded()
         for table, folder in folders.items():

@@ -65,6 +65,17 @@ def test_a_sale_after_the_baseline_is_no_history(shop: Reader) -> None:
     assert shop.query("select count(*) from raw.sales where ID = ?", made["sale_id"]) == [(1,)]
 
 
+def test_the_baseline_is_set_once_though_two_jobs_scan_first(merchant: Reader) -> None:
+    with merchant.while_slow("/salelist?", merchant.headers):
+        merchant.headers()
+        baseline = merchant.watermark("baseline")
+        made = merchant.do("order")["sale_id"]
+        merchant.headers()
+    assert merchant.watermark("baseline") == baseline
+    assert merchant.query("select _in_first_scan from raw.sale_headers where SaleID = ?", made) == [(None,)]
+    assert merchant.query("select first_scan from raw.sale_queue where sale_id = ?", made) == [(False,)]
+
+
 def test_a_draft_of_the_first_reading_that_is_authorised_later_does_not_open_the_history_again(shop: Reader) -> None:
     draft = shop.do("order", draft=True)["sale_id"]
     _caught_up(shop)
