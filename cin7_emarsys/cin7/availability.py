@@ -4,8 +4,9 @@ What belongs here: reading the whole, comparing it with what Cin7 says there is,
 the evidence. What does not: what may be promised (``warehouse/models/mart/ats.sql``).
 
 A snapshot is not trusted when its rows are not as many as Cin7 says, even after two immediate re-reads, when another job
-has taken a newer one meanwhile, or when far more rows than usual are gone; then nothing changes. A single SKU is not trusted when a row of it cannot be used, comes twice
-with different figures, or differs between two reads; then that SKU keeps its state and the others go on.
+has taken a newer one meanwhile, or when far more rows than usual are gone; then nothing changes. A single SKU is not trusted
+when a row of it cannot be used, comes twice with different figures, or differs between two reads; then that SKU keeps its
+state and the others go on.
 """
 
 from __future__ import annotations

@@ -74,6 +74,9 @@ create table if not exists raw.schema_drift (
 );
 """
 
+# Keys given as one JSON parameter, to be looked up by hash: a changed schema can refuse every record of a list.
+_LISTED = "select unnest(from_json(${}::json, '[\"VARCHAR\"]'))"
+
 
 @dataclass
 class Loaded:
@@ -127,8 +130,8 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
     """Merges a whole extract into its table and keeps `raw.rejected` and `raw.schema_drift` up to date.
 
     ``complete`` says that the extract lists everything there is: what it lacks is marked `_missing_since` (tables that have
-    it), and rejected records it no longer has are forgotten. A record that came and cannot be used, or came twice and
-    differs, is not missing: what is known of it stays.
+    it) or deleted (lists that are always read whole), and rejected records it no longer has are forgotten. A record that
+    came and cannot be used, or came twice and differs, is not missing: what is known of it stays.
     """
     model, own = TABLES[table]
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -157,13 +160,12 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
             f"(partition by {partition} order by _line desc) as place from incoming) where place > 1)"
         )
         conflicts = manifest.get("conflicts", [])
-        refused = _refused_keys(folder, conflicts)
         result.rejected += len(conflicts)
         incoming_key = _key_text(model.key_fields)
         connection.execute(
             f"create or replace temp table conflicting as select {incoming_key} as key, _raw as payload from incoming "
-            f"where list_contains($conflicts, {incoming_key})",
-            {"conflicts": conflicts},
+            f"where {incoming_key} in ({_LISTED.format('conflicts')})",
+            {"conflicts": json.dumps(conflicts)},
         )
         connection.execute(f"delete from incoming where {incoming_key} in (select key from conflicting)")
         connection.execute(
@@ -192,19 +194,32 @@ def merge(connection: DuckDBPyConnection, table: str, folder: Path, *, complete:
         result.updated = len(actions) - result.inserted
         count = connection.execute("select count(*) from incoming").fetchone()
         result.unchanged = (count[0] if count else 0) - len(actions)
-        if complete and back:
-            gone = connection.execute(
-                f"update raw.{table} as old set _missing_since = $at where _missing_since is null "
-                f"and not exists (from incoming as new where {key}) "
-                f"and not list_contains($refused, {_key_text(model.key_fields)}) returning 1",
-                {"at": at, "refused": refused},
-            ).fetchall()
-            result.missing = len(gone)
+        if complete:
+            result.missing = _part_with_missing(connection, table, key, _refused_keys(folder, conflicts), at)
     _settle(
         connection, table, folder, at, manifest, arrived="incoming" if manifest["pages"] else None, complete=complete
     )
     connection.execute("drop table if exists incoming")
     return result
+
+
+def _part_with_missing(
+    connection: DuckDBPyConnection, table: str, key: str, refused: Sequence[str], at: datetime
+) -> int:
+    """Marks, or deletes, what a complete extract lacks. Returns how many records."""
+    model, own = TABLES[table]
+    missing = (
+        f"not exists (from incoming as new where {key}) "
+        f"and {_key_text(model.key_fields)} not in ({_LISTED.format('refused')}) returning 1"
+    )
+    if "_missing_since" in own:
+        change = f"update raw.{table} as old set _missing_since = $at where _missing_since is null and {missing}"
+        return len(connection.execute(change, {"at": at, "refused": json.dumps(refused)}).fetchall())
+    if model.changed_field:
+        return 0
+    # The account has no id: while its record cannot be used, the one that is known stays.
+    change = f"delete from raw.{table} as old where exists (from incoming) and {missing}"
+    return len(connection.execute(change, {"refused": json.dumps(refused)}).fetchall())
 
 
 def _key_text(key_fields: Sequence[str]) -> str:

@@ -183,6 +183,22 @@ def test_a_refused_record_is_not_missing(room: Room) -> None:
     assert room.query("select count(_missing_since) from raw.products") == [(0,)]
 
 
+def test_a_list_without_history_is_as_the_complete_read_has_it(room: Room) -> None:
+    main, gone = {"ID": "L-1", "Name": "Main"}, {"ID": "L-2", "Name": "A-01", "ParentName": "Main", "IsStaging": True}
+    room.load("locations", [main, gone, {"ID": "L-3", "Name": "Shop"}], complete=True)
+    assert room.load("locations", [main, {"ID": "L-3"}], complete=True) == Loaded(unchanged=1, rejected=1, missing=1)
+    assert room.query("select Name from raw.locations order by 1") == [("Main",), ("Shop",)]
+
+
+def test_a_renamed_account_is_still_one(room: Room) -> None:
+    account = {"Company": "Before", "Currency": "AUD", "LockDate": "2026-06-30T00:00:00"}
+    room.load("me", [account], complete=True)
+    room.load("me", [{**account, "Company": "After", "Currency": ""}], complete=True)
+    assert room.query("select Company, Currency from raw.me") == [("Before", "AUD")]
+    room.load("me", [{**account, "Company": "After", "LockDate": "2026-07-31T00:00:00"}], complete=True)
+    assert room.query("select Company, LockDate::varchar from raw.me") == [("After", "2026-07-31")]
+
+
 # Whole or not at all
 
 
