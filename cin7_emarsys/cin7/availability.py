@@ -102,6 +102,7 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
                 reason,
             ],
         )
+        load.keep_rejected(connection, "availability", folders[-1], last.at)
         if reason is None:
             columns = ", ".join(f'"{name}"' for name in duckdb_columns(AvailabilityRow))
             connection.execute(_VANISHED, {"at": last.at, "pass": len(folders)})
@@ -112,9 +113,8 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
                 {"id": last.id, "pass": len(folders)},
             )
             connection.execute(_REAPPEARED)
-            connection.execute("delete from raw.rejected where entity = 'availability'")
+            connection.execute("delete from raw.rejected where entity = 'availability' and last_seen < ?", [last.at])
             load.set_watermark(connection, "availability", last.at, last.id, "full", finished, cin7.calls - before)
-        load.keep_rejected(connection, "availability", folders[-1], last.at)
         load.keep_drift(connection, "availability", last.drift, last.at)
         connection.execute("drop table landed")
     return Snapshot(last.id, last.records, total, len(extracts), reason, untrusted, last.rejected, cin7.calls - before)
@@ -136,6 +136,20 @@ delete from raw.vanished where exists (
     select sum(OnHand - Allocated) as free from raw.availability as now where now.ID = vanished.product_id
     having free >= vanished.free_before
 )
+"""
+# Products of rows that cannot be used, also where it is the product's id or its SKU that is wanting.
+_REFUSED = """
+insert into raw.snapshot_untrusted_skus
+with refused as (
+    select nullif(lower(trim(payload::json->>'ID')), '') as id, nullif(trim(payload::json->>'SKU'), '') as sku
+    from read_json('{file}', format='newline_delimited', columns={{payload: 'VARCHAR'}})
+)
+select distinct
+    $id, coalesce(refused.id, by_sku.ID), coalesce(refused.sku, by_id.SKU, refused.id), 'a row of it cannot be used'
+from refused
+left join raw.products as by_id on by_id.ID = refused.id
+left join raw.products as by_sku on lower(by_sku.SKU) = case when refused.id is null then lower(refused.sku) end
+where coalesce(refused.id, by_sku.ID) is not null
 """
 _PENDING = """
 select count(*)
@@ -200,13 +214,7 @@ def _untrusted_skus(connection: DuckDBPyConnection, snapshot_id: str, folder: Pa
         {"id": snapshot_id},
     )
     if rejected.exists():
-        connection.execute(
-            "insert into raw.snapshot_untrusted_skus "
-            "select distinct $id, lower(payload::json->>'ID'), payload::json->>'SKU', 'a row of it cannot be used' "
-            f"from read_json('{rejected}', format='newline_delimited', "
-            "columns={key: 'VARCHAR', payload: 'VARCHAR', reason: 'VARCHAR'}) where payload::json->>'ID' is not null",
-            {"id": snapshot_id},
-        )
+        connection.execute(_REFUSED.format(file=rejected), {"id": snapshot_id})
     row = connection.execute(
         "select count(distinct product_id) from raw.snapshot_untrusted_skus where snapshot_id = ?", [snapshot_id]
     ).fetchone()

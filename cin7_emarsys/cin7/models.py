@@ -16,7 +16,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from cin7_emarsys.cin7.fields import (
     Day,
@@ -252,7 +252,21 @@ class AvailabilityRow(TopRecord):
     InTransit: Number = None
     NextDeliveryDate: Day = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _not_half(cls, row: Any) -> Any:
+        """A figure that is not told is 0, unless the row's own `Available` says that it is only missing."""
+        if isinstance(row, dict) and not (row.get("OnHand") and row.get("Allocated")):
+            missing = [name for name in ("OnHand", "Allocated") if row.get(name) in (None, "")]
+            if missing and row.get("Available") not in (None, ""):
+                on_hand, allocated, available = (_UNITS.validate_python(row.get(name)) for name in _FIGURES)
+                if available != on_hand - allocated:
+                    raise ValueError(f"{missing[0]} is missing")
+        return row
 
+
+_FIGURES = ("OnHand", "Allocated", "Available")
+_UNITS: TypeAdapter[Decimal] = TypeAdapter(Units)
 _TYPES: dict[type, str] = {
     str: "VARCHAR",
     int: "INTEGER",

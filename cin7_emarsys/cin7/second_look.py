@@ -82,7 +82,7 @@ def take(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_calls: int) -> 
         extract.discard()
         raise
     folder = extract.finish(drift=extract.drift)
-    trouble = _doubtful(extract) | trouble
+    trouble = _doubtful(extract, wanted) | trouble
     with warehouse.write() as connection:
         looks = [[asked.product_id, asked.sku, asked.snapshot_id, trouble.get(asked.product_id)] for asked in wanted]
         connection.execute(
@@ -115,7 +115,7 @@ def _one_by_one(cin7: Cin7, extract: Extract, wanted: list[Asked]) -> dict[str, 
             try:
                 seen, total = 0, None
                 for page in cin7.pages(cin7_client.AVAILABILITY, ID=asked.product_id):
-                    if any(str(row.get("ID", "")).strip().lower() != asked.product_id for row in page.rows):
+                    if any(_product(extract, row) != asked.product_id for row in page.rows):
                         raise _FilterIgnored
                     extract.add(page.rows)
                     seen, total = seen + len(page.rows), page.total
@@ -136,10 +136,17 @@ def _whole(cin7: Cin7, extract: Extract, wanted: list[Asked]) -> dict[str, str]:
     return {asked.product_id: detail for asked in wanted} if detail else {}
 
 
-def _doubtful(extract: Extract) -> dict[str, str]:
+def _product(extract: Extract, row: object) -> str:
+    return (extract.key_of(row) or "").split("|")[0]
+
+
+def _doubtful(extract: Extract, wanted: list[Asked]) -> dict[str, str]:
     """Products of rows that cannot be used, or that came twice and differ."""
     file = extract.folder / "rejected.ndjson"
-    refused = [json.loads(line)["key"] for line in file.read_text().splitlines()] if file.exists() else []
-    return {key.split("|")[0]: "a row of it cannot be used" for key in refused} | {
-        key.split("|")[0]: "the same row came twice with different figures" for key in extract.conflicts
-    }
+    lines = file.read_text().splitlines() if file.exists() else []
+    ids = {asked.sku.lower(): asked.product_id for asked in wanted}
+    doubtful = {}
+    for row in (json.loads(json.loads(line)["payload"]) for line in lines):
+        sku = str(row.get("SKU")).strip().lower() if isinstance(row, dict) else ""
+        doubtful[_product(extract, row) or ids.get(sku, "")] = "a row of it cannot be used"
+    return doubtful | {key.split("|")[0]: "the same row came twice with different figures" for key in extract.conflicts}

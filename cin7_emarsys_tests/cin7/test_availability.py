@@ -167,6 +167,36 @@ def test_a_row_that_differs_between_two_reads_makes_its_sku_doubtful(reader: Rea
     assert "figures differ between two reads" in {reason for _, reason in _doubtful(reader, taken.snapshot_id)}
 
 
+def _sku_of_one_row(reader: Reader) -> str:
+    reader.snapshot()
+    found = reader.query("select SKU from raw.availability group by 1 having count(*) = 1 and sum(OnHand) > 9 limit 1")
+    return str(found[0][0])
+
+
+def test_a_row_without_its_product_makes_its_sku_doubtful(merchant: Reader) -> None:
+    merchant.read_list("products")
+    sku = _sku_of_one_row(merchant)
+    known = merchant.query("select lower(ID) from raw.products where SKU = ?", sku)
+    merchant.do("corrupt", entity="availability", key=sku, what="missing-id")
+    taken = merchant.snapshot()
+    merchant.do("heal")
+    assert taken.trusted
+    assert set(_doubtful(merchant, taken.snapshot_id)) == {(sku, "a row of it cannot be used")}
+    assert merchant.query("select product_id from raw.snapshot_untrusted_skus") == known
+
+
+def test_a_row_that_stays_unusable_is_known_since_it_came_first(merchant: Reader) -> None:
+    merchant.do("corrupt", entity="availability", key=_sku_of_one_row(merchant), what="missing-key")
+    merchant.snapshot()
+    first = merchant.query("select first_seen, last_seen from raw.rejected")[0][0]
+    merchant.advance(hours=1)
+    merchant.snapshot()
+    merchant.do("heal")
+    seen = merchant.query("select first_seen, last_seen from raw.rejected")
+    assert [row[0] for row in seen] == [first]
+    assert seen[0][1] > first
+
+
 @pytest.mark.parametrize("what", ["wrong-type", "absurd-number", "impossible-date"])
 def test_a_row_that_cannot_be_used_makes_its_sku_doubtful(what: str, merchant: Reader) -> None:
     sku = "".join(merchant.do("receive", quantity=5)["sku"])

@@ -118,6 +118,9 @@ _REFUSED: list[tuple[type[Any], dict[str, Any], str]] = [
     (Sale, {"ID": _ID, "Status": "QUANTUM STATE"}, "status"),
     (Sale, {"ID": _ID, "CurrencyRate": 736000291452}, "absurd"),
     (AvailabilityRow, {"ID": _ID, "SKU": "A", "OnHand": {"unexpected": [1]}}, "number"),
+    (AvailabilityRow, {"ID": _ID, "SKU": "A", "OnHand": 5, "Available": 2}, "Allocated is missing"),
+    (AvailabilityRow, {"ID": _ID, "SKU": "A", "OnHand": "", "Allocated": 3, "Available": 2}, "OnHand is missing"),
+    (AvailabilityRow, {"ID": _ID, "SKU": "A", "OnHand": None, "Available": "two"}, "number"),
     (PriceTier, {"Code": 2**40, "Name": "Far too many"}, "Code"),
     (Fulfilment, {"FulfillmentNumber": 2**40}, "FulfillmentNumber"),
 ]
@@ -148,6 +151,8 @@ def test_statuses_in_any_letter_case() -> None:
 def test_missing_figures_of_stock_are_none_on_hand() -> None:
     row = AvailabilityRow.model_validate({"ID": _ID, "SKU": "A", "OnHand": None})
     assert (row.OnHand, row.Allocated, row.Available) == (Decimal(0), Decimal(0), None)
+    row = AvailabilityRow.model_validate({"ID": _ID, "SKU": "A", "OnHand": None, "Allocated": 3, "Available": -3.0})
+    assert (row.OnHand, row.Allocated) == (Decimal(0), Decimal(3))
 
 
 def test_a_credit_note_without_a_number_still_has_a_key() -> None:

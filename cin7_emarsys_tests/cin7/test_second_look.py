@@ -109,10 +109,11 @@ def test_rows_that_contradict_each_other_prove_nothing(reader: Reader) -> None:
     assert "Cin7 says there are" in troubles(reader)[0][1]
 
 
-def test_a_row_that_cannot_be_used_proves_nothing(merchant: Reader) -> None:
+@pytest.mark.parametrize("what", ["wrong-type", "missing-id"])
+def test_a_row_that_cannot_be_used_proves_nothing(what: str, merchant: Reader) -> None:
     sku = "".join(merchant.do("receive", quantity=5)["sku"])
     ask(merchant, sku)
-    merchant.do("corrupt", entity="availability", key=sku, what="wrong-type")
+    merchant.do("corrupt", entity="availability", key=sku, what=what)
     look(merchant)
     merchant.do("heal")
     assert troubles(merchant) == [(sku, "a row of it cannot be used")]

@@ -137,7 +137,9 @@ def test_schema_change(vendor: Vendor) -> None:
     assert vendor.get("customer", Limit=5)["CustomerList"][1]["Status"] == 12345
 
 
-@pytest.mark.parametrize("what", ["missing-key", "wrong-type", "unknown-enum", "impossible-date", "absurd-number"])
+@pytest.mark.parametrize(
+    "what", ["missing-key", "missing-id", "wrong-type", "unknown-enum", "impossible-date", "absurd-number"]
+)
 def test_corrupt_records_until_healed(vendor: Vendor, what: str) -> None:
     places = {
         "product": ("product", "Products", {"Sku": "GLOVE-L"}, "GLOVE-L"),

@@ -15,6 +15,10 @@ def _missing(row: dict[str, Any], entity: str) -> None:
     row.pop(_KEY[entity] if _KEY[entity] in row else "SaleID", None)
 
 
+def _missing_id(row: dict[str, Any], entity: str) -> None:
+    row["SaleID" if "SaleID" in row else "ID"] = None
+
+
 def _wrong_type(row: dict[str, Any], entity: str) -> None:
     row[_KEY[entity]] = {"unexpected": [row.get(_KEY[entity])]}
 
@@ -34,6 +38,7 @@ def _absurd_number(row: dict[str, Any], entity: str) -> None:
 
 WHAT: dict[str, Callable[[dict[str, Any], str], None]] = {
     "missing-key": _missing,
+    "missing-id": _missing_id,
     "wrong-type": _wrong_type,
     "unknown-enum": _unknown_enum,
     "impossible-date": _impossible_date,

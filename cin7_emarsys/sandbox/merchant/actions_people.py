@@ -7,7 +7,7 @@ from cin7_emarsys.sandbox.merchant.ids import Kind, number_of
 from cin7_emarsys.sandbox.merchant.model import Contact, Customer
 
 ENTITIES = ("product", "customer", "sale", "availability")
-CORRUPTIONS = ("missing-key", "wrong-type", "unknown-enum", "impossible-date", "absurd-number")
+CORRUPTIONS = ("missing-key", "missing-id", "wrong-type", "unknown-enum", "impossible-date", "absurd-number")
 
 
 def find_customer(deal: Deal, text: str) -> Customer:
