@@ -75,13 +75,20 @@ select SaleID, max(Updated), 2, max(InvoiceDate), max(Updated) <= (
     ), 'credit_note', $at, 0, null
 from raw.credit_note_headers as headers
 where not exists (from raw.sale_headers as sales where sales.SaleID = headers.SaleID)
-    and coalesce(CreditNoteStatus, Status, '') not in ('DRAFT', 'NOT AVAILABLE')
+    and ( -- one that was read and is undone has to be read again
+        coalesce(CreditNoteStatus, Status, '') not in ('DRAFT', 'NOT AVAILABLE')
+        or exists (from raw.credit_notes as notes where notes.SaleID = headers.SaleID)
+    )
 group by SaleID
 having max(Updated) is distinct from (
     select any_value(_header_updated) from raw.credit_notes as notes where notes.SaleID = headers.SaleID
 )
 on conflict (sale_id) do update set
     updated = excluded.updated, attempts = case when updated = excluded.updated then attempts else 0 end
+"""
+_FORGET_VOID = """
+delete from raw.rejected
+where entity = 'sales' and key in (select SaleID from raw.sale_headers where Status = 'VOIDED')
 """
 # A scan beside us may have queued a sale anew while its detail was on the way: then it stays.
 _DEQUEUE_READ = """
@@ -165,6 +172,7 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
         connection.execute(_ENQUEUE_SALES, {"at": at, "first": first})
         connection.execute(_ENQUEUE_CREDIT_NOTES, {"at": at})
         connection.execute(_DEQUEUE_VOID)
+        connection.execute(_FORGET_VOID)
         queued = _count(connection, "true")
     return Scan(loaded, calls, at, queued)
 

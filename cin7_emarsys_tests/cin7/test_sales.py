@@ -123,6 +123,33 @@ def test_a_credit_note_that_stands_alone(shop: Reader) -> None:
     assert all((read.BaseCurrency, read.CustomerCurrency, read.CurrencyRate, read.TaxCalculation))
 
 
+def test_a_credit_note_that_is_undone_is_read_again(shop: Reader) -> None:
+    _caught_up(shop)
+    made = shop.do("credit_note")
+    shop.headers()
+    shop.details()
+    shop.do("undo", sale_id=made["sale_id"])
+    shop.headers()
+    assert shop.details().loaded.updated == 1
+    status = "select CreditNotes[1].Status from raw.credit_notes where SaleID = ?"
+    assert shop.query(status, made["sale_id"]) == [("DRAFT",)]
+    shop.headers()
+    assert shop.details().calls == 0
+
+
+def test_a_detail_that_was_refused_is_forgotten_when_its_sale_is_voided(shop: Reader) -> None:
+    _caught_up(shop)
+    made = shop.do("order")
+    shop.headers()
+    shop.do("corrupt", entity="sale", key=made["sale_id"], what="absurd-number")
+    shop.details()
+    shop.do("heal")
+    assert shop.query("select key from raw.rejected where entity = 'sales'") == [(made["sale_id"],)]
+    shop.do("void", sale_id=made["sale_id"])
+    shop.headers()
+    assert shop.query("select key from raw.rejected where entity = 'sales'") == []
+
+
 def test_a_voided_sale_leaves_the_queue(shop: Reader) -> None:
     _caught_up(shop)
     made = shop.do("order")

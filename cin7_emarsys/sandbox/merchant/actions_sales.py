@@ -338,8 +338,15 @@ def void(deal: Deal, *, sale_id: str | None = None, order_number: str | None = N
 
 
 def undo(deal: Deal, *, sale_id: str | None = None, order_number: str | None = None) -> Result:
-    """Sends a sale back to draft: no picks, no shipment; its invoices are voided and stay in the payload."""
+    """Sends a sale back to draft: no picks, no shipment; its invoices are voided and stay in the payload. Or a stand-alone
+    credit note: nothing is refunded."""
     sale = deal.sale(sale_id or order_number, lambda s: s.order_status in _OPEN, "undo")
+    if sale.standalone_credit:
+        _take_back(deal, sale)
+        for note in sale.credit_notes:
+            note.status, note.refunds = "DRAFT", []
+        deal.m.keep_sale(sale)
+        return deal.told(sale)
     _must(sale, not sale.voided and sale.order_status in (*_OPEN, "FULFILLED", "CLOSED"), "cannot be undone")
     _take_back(deal, sale)
     sale.fulfilments, sale.credit_notes = [], []

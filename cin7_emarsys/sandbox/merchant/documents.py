@@ -177,7 +177,7 @@ def header(sale: Sale, goods: list[bool]) -> Header:
         fulfilment="NOT AVAILABLE",
         invoice="NOT AVAILABLE",
         payment="UNPAID",
-        credit="AUTHORISED" if notes else "NOT AVAILABLE",
+        credit=next((c.status for c in (*notes, *sale.credit_notes)), "NOT AVAILABLE"),
         restock="AUTHORISED" if any(c.restock for c in notes) else "NOT AVAILABLE",
         invoiced=invoiced,
         credited=credited,
