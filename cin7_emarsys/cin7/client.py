@@ -187,8 +187,9 @@ class Cin7:
             if rows is None and endpoint.array not in content and "Total" not in content:
                 raise BadPage("Cin7", "GET", endpoint.path, f"page {number} has no {endpoint.array}")
             rows = rows or []
-            total = content.get("Total")
-            total = int(total) if total is not None else None
+            total = None if content.get("Total") in (None, "") else content["Total"]
+            if not isinstance(rows, list) or not isinstance(total, int | None):
+                raise BadPage("Cin7", "GET", endpoint.path, f"page {number} has no list of rows with its total")
             seen += len(rows)
             yield Page(number, rows, total)
             if not rows or not endpoint.paged:

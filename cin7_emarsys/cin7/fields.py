@@ -69,6 +69,15 @@ def _boolean(value: object) -> object:
 
 
 def _moment(value: object) -> object:
+    moment = _told(value)
+    if moment is None:
+        return None
+    if not 1990 <= moment.year <= 2100:
+        raise ValueError("is an impossible date")
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _told(value: object) -> datetime | None:
     value = _blank(value)
     if value is None:
         return None
@@ -78,16 +87,24 @@ def _moment(value: object) -> object:
         moment = datetime.fromisoformat(_FRACTION.sub(r"\1", value.strip()).replace("Z", "+00:00"))
     except ValueError:
         raise ValueError("is not a date") from None
-    if moment.year == 1:  # the framework's "no date"
-        return None
-    if not 1990 <= moment.year <= 2100:
-        raise ValueError("is an impossible date")
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return None if moment.year == 1 else moment  # the framework's "no date"
 
 
 def _day(value: object) -> object:
     moment = _moment(value)
     return moment.date() if isinstance(moment, datetime) else moment
+
+
+def _expiry(value: object) -> object:
+    moment = _told(value)
+    return moment.date() if moment and moment.year > 2100 else _day(value)  # what never expires is given some late year
+
+
+def _side_day(value: object) -> object:
+    try:
+        return _day(value)
+    except ValueError:
+        return None
 
 
 Text = Annotated[str | None, BeforeValidator(_text)]
@@ -99,6 +116,8 @@ Rate = Annotated[Decimal | None, BeforeValidator(_rate), "DECIMAL(24,14)"]
 Flag = Annotated[bool | None, BeforeValidator(_boolean)]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 Day = Annotated[date | None, BeforeValidator(_day)]
+Expiry = Annotated[date | None, BeforeValidator(_expiry)]
+SideDay = Annotated[date | None, BeforeValidator(_side_day)]  # decides nothing: a slip in it must not cost the record
 KeyMoment = Annotated[datetime, BeforeValidator(_moment)]  # without it the record cannot be placed
 KeyPart = Annotated[str, BeforeValidator(lambda value: _text(value) or "")]  # a blank is a part of the key as well
 Units = Annotated[Decimal, BeforeValidator(lambda value: _decimal(value) or Decimal(0))]

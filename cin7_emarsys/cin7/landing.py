@@ -17,7 +17,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -167,11 +167,11 @@ def _raw(row: object, more: Row) -> bytes:
 def sweep(landing: Path, entity: str) -> int:
     """Removes extracts that a crash left without a manifest. Returns how many."""
     old = time.time() - _ABANDONED_SECONDS
-    broken = [
-        folder
-        for folder in (landing / entity).glob("*")
-        if not (folder / "manifest.json").exists() and folder.stat().st_mtime < old
-    ]
+    broken = []
+    for folder in (landing / entity).glob("*"):
+        with suppress(FileNotFoundError):  # another job has just removed it
+            if not (folder / "manifest.json").exists() and folder.stat().st_mtime < old:
+                broken.append(folder)
     for folder in broken:
         shutil.rmtree(folder, ignore_errors=True)
     return len(broken)

@@ -20,12 +20,14 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, mo
 
 from cin7_emarsys.cin7.fields import (
     Day,
+    Expiry,
     Flag,
     Guid,
     GuidRef,
     Key,
     Moment,
     Number,
+    SideDay,
     Text,
     Units,
     Whole,
@@ -54,7 +56,7 @@ class Me(TopRecord):
     TimeZone: Text = None
     TaxCalculationMethod: Text = None
     LockDate: Day = None
-    OpeningBalanceDate: Day = None
+    OpeningBalanceDate: SideDay = None
 
 
 class Bin(Record):
@@ -244,13 +246,13 @@ class AvailabilityRow(TopRecord):
     Location: Text = None
     Bin: Text = None
     Batch: Text = None
-    ExpiryDate: Day = None
+    ExpiryDate: Expiry = None
     OnHand: Units = Decimal(0)
     Allocated: Units = Decimal(0)
     Available: Number = None
     OnOrder: Number = None
     InTransit: Number = None
-    NextDeliveryDate: Day = None
+    NextDeliveryDate: SideDay = None
 
     @model_validator(mode="before")
     @classmethod

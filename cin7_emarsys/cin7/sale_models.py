@@ -21,6 +21,7 @@ from cin7_emarsys.cin7.fields import (
     OrderState,
     Rate,
     SaleStatus,
+    SideDay,
     StepStatus,
     Text,
     Whole,
@@ -125,7 +126,7 @@ class PickLine(Record):
     LocationID: GuidRef = None
     Quantity: Number = None
     BatchSN: Text = None
-    ExpiryDate: Day = None
+    ExpiryDate: SideDay = None
 
 
 class PickTask(Record):
@@ -139,7 +140,7 @@ class PackTask(Record):
 
 class ShipLine(Record):
     ID: GuidRef = None
-    ShipmentDate: Day = None
+    ShipmentDate: SideDay = None
     Carrier: Text = None
     Boxes: Text = None
     TrackingNumber: Text = None
@@ -168,7 +169,7 @@ class Payment(Record):
     ID: GuidRef = None
     Reference: Text = None
     Amount: Number = None
-    DatePaid: Day = None
+    DatePaid: SideDay = None
     Account: Text = None
     CurrencyRate: Rate = None
 

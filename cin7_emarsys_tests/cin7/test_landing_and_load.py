@@ -221,6 +221,12 @@ def test_sweeping_takes_what_a_crash_left_and_nothing_else(room: Room) -> None:
     assert [folder.exists() for folder in (whole, broken, young)] == [True, False, True]
 
 
+def test_sweeping_does_not_stumble_over_what_another_job_removes(room: Room) -> None:
+    folder = room.land("products", [_product(1)])
+    folder.with_name("removed").symlink_to(folder.with_name("nowhere"))  # listed, and gone when it is looked at
+    assert sweep(room.landing, "products") == 0
+
+
 def test_beginning_anew_drops_what_was_added(room: Room) -> None:
     extract = Extract(room.landing, "products", load.TABLES["products"][0], T0)
     extract.add([_product(1), {"ID": "ID-3"}, _product(1, New="field")])

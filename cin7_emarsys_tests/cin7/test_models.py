@@ -132,6 +132,24 @@ def test_harmful_values_are_refused(model: type[Any], row: dict[str, Any], says:
         model.model_validate(row)
 
 
+@pytest.mark.parametrize("typed", ["0217-11-22T00:00:00", "2202-11-22T00:00:00", "22/11/2017", 5])
+def test_a_slip_in_a_date_that_decides_nothing_costs_no_sale(typed: object) -> None:
+    ship = {"Ship": {"Lines": [{"ShipmentDate": typed}]}}
+    invoice = {"InvoiceDate": "2017-11-22T00:00:00", "Payments": [{"DatePaid": typed, "Amount": 5}]}
+    sale = Sale.model_validate({"ID": _ID, "Fulfilments": [ship], "Invoices": [invoice]})
+    assert [invoice.InvoiceDate for invoice in sale.Invoices or []] == [date(2017, 11, 22)]
+    assert "'ShipmentDate': None" in str(sale.model_dump())
+    with pytest.raises(ValidationError):
+        Sale.model_validate({"ID": _ID, "Invoices": [{"InvoiceDate": typed}]})
+
+
+def test_what_never_expires_is_stock() -> None:
+    row = AvailabilityRow.model_validate({"ID": _ID, "SKU": "A", "ExpiryDate": "9999-12-31T00:00:00"})
+    assert row.ExpiryDate == date(9999, 12, 31)
+    with pytest.raises(ValidationError):
+        AvailabilityRow.model_validate({"ID": _ID, "SKU": "A", "ExpiryDate": "1066-10-14T00:00:00"})
+
+
 def test_unknown_fields_are_let_through() -> None:
     record = Product.model_validate({"ID": _ID, "SKU": "A", "VendorAddition": {"Since": "2026"}})
     assert "VendorAddition" not in record.model_dump()

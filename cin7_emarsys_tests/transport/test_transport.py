@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from cin7_emarsys.cin7.client import Cin7
+from cin7_emarsys.cin7.client import BRANDS, BadPage, Cin7
 from cin7_emarsys.rate import RateWindow
 from cin7_emarsys.settings import load_settings
 from cin7_emarsys.transport import (
@@ -250,6 +250,23 @@ def test_an_error_in_a_200_is_no_answer(in_project: InProject, body: str, calls:
         with pytest.raises(Transient if calls > 1 else Permanent):
             cin7.me()
         assert len(vendor.got) == calls
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"Total": "many", "BrandList": []}',
+        '{"Total": 1, "BrandList": {"ID": "A"}}',
+        '{"Total": 1, "BrandList": "A"}',
+        '{"Page": 1, "Brands": []}',
+        "[]",
+    ],
+)
+def test_a_page_of_another_shape_is_a_plain_error(in_project: InProject, body: str) -> None:
+    with Vendor(Reply(body=body)) as vendor, _cin7(in_project, vendor.url) as cin7:
+        with pytest.raises(BadPage, match="ref/brand"):
+            list(cin7.pages(BRANDS))
+        assert len(vendor.got) == 1
 
 
 def test_half_an_emoji_is_replaced(tmp_path: Path) -> None:
