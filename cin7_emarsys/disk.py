@@ -1,11 +1,13 @@
 """A disk that cannot be written (full, read-only, not ours): one sentence with what to do, instead of what a library says.
 
-What belongs here: telling such a failure from others, and who may read what is created. What does not: what is written.
+What belongs here: telling such a failure from others, who may read what is created, and how a path stands in SQL. What does
+not: what is written.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,3 +57,13 @@ def is_unwritable(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _ERRNO
     return isinstance(error, duckdb.Error) and any(word in str(error) for word in _WORDS)
+
+
+def literal(path: Path | str) -> str:
+    """A path in SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def files(path: Path | str, inside: str = "") -> str:
+    """A path in SQL where DuckDB takes it for a pattern; only ``inside``, what follows, is one."""
+    return literal(glob.escape(str(path)) + inside)

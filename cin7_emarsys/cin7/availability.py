@@ -16,7 +16,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys import progress
+from cin7_emarsys import disk, progress
 from cin7_emarsys.cin7 import client as cin7_client
 from cin7_emarsys.cin7 import load
 from cin7_emarsys.cin7.client import Cin7
@@ -142,7 +142,7 @@ _REFUSED = """
 insert into raw.snapshot_untrusted_skus
 with refused as (
     select nullif(lower(trim(payload::json->>'ID')), '') as id, nullif(trim(payload::json->>'SKU'), '') as sku
-    from read_json('{file}', format='newline_delimited', columns={{payload: 'VARCHAR'}})
+    from read_json({file}, format='newline_delimited', columns={{payload: 'VARCHAR'}})
 )
 select distinct
     $id, coalesce(refused.id, by_sku.ID), coalesce(refused.sku, by_id.SKU, refused.id), 'a row of it cannot be used'
@@ -214,7 +214,7 @@ def _untrusted_skus(connection: DuckDBPyConnection, snapshot_id: str, folder: Pa
         {"id": snapshot_id},
     )
     if rejected.exists():
-        connection.execute(_REFUSED.format(file=rejected), {"id": snapshot_id})
+        connection.execute(_REFUSED.format(file=disk.files(rejected)), {"id": snapshot_id})
     row = connection.execute(
         "select count(distinct product_id) from raw.snapshot_untrusted_skus where snapshot_id = ?", [snapshot_id]
     ).fetchone()

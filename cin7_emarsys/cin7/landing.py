@@ -129,11 +129,12 @@ class Extract:
             file.write(line)
 
     def key_of(self, row: object) -> str | None:
-        """The record's key as text, or None when it has none."""
+        """The record's key as text, or None when it has none. An id has no letter case; a batch or a number has."""
         if not isinstance(row, dict):
             return None
         parts = [row.get(name) for name in self.model.key_fields]
-        return "|".join("" if part is None else str(part).strip().lower() for part in parts) if parts[0] else None
+        own, *rest = ("" if part is None else str(part).strip() for part in parts)
+        return "|".join((own.lower(), *rest)) if parts[0] else None
 
     def finish(self, **facts: object) -> Path:
         """Makes the extract whole; after this it may be loaded."""

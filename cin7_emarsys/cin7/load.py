@@ -16,7 +16,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys import crash, schema
+from cin7_emarsys import crash, disk, schema
 from cin7_emarsys.cin7 import models, sale_models
 from cin7_emarsys.cin7.documented import DOCUMENTED
 from cin7_emarsys.cin7.models import TopRecord, duckdb_columns
@@ -121,7 +121,8 @@ def read_landed(folder: Path, model: type[TopRecord], own: Mapping[str, str]) ->
     columns = {**duckdb_columns(model), **own, "_hash": "VARCHAR", "_raw": "JSON"}
     listed = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
     return (
-        f"(select *, row_number() over () as _line from read_json('{folder}/page-*.ndjson', format='newline_delimited', "
+        f"(select *, row_number() over () as _line from read_json({disk.files(folder, '/page-*.ndjson')}, "
+        "format='newline_delimited', "
         f"maximum_object_size=67108864, columns={{{listed}}}))"
     )
 
@@ -224,7 +225,8 @@ def _part_with_missing(
 
 def _key_text(key_fields: Sequence[str]) -> str:
     """SQL for a record's key as text, as `Extract.key_of` writes it."""
-    return " || '|' || ".join(f"lower(trim(coalesce(\"{name}\"::varchar, '')))" for name in key_fields)
+    own, *rest = (f"trim(coalesce(\"{name}\"::varchar, ''))" for name in key_fields)
+    return " || '|' || ".join((f"lower({own})", *rest))
 
 
 def _refused_keys(folder: Path, conflicts: Sequence[str]) -> list[str]:
@@ -266,7 +268,7 @@ def keep_rejected(connection: DuckDBPyConnection, entity: str, folder: Path, at:
     if file.exists():
         connection.execute(
             "insert into raw.rejected select $entity, key, any_value(payload), any_value(reason), $at, $at, $id "
-            f"from read_json('{file}', format='newline_delimited', "
+            f"from read_json({disk.files(file)}, format='newline_delimited', "
             "columns={key: 'VARCHAR', payload: 'VARCHAR', reason: 'VARCHAR'}) group by key "
             "on conflict (entity, key) do update set payload = excluded.payload, reason = excluded.reason, "
             "last_seen = excluded.last_seen, extract_id = excluded.extract_id",

@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection, OutOfMemoryException
 
-from cin7_emarsys import crash, locks
+from cin7_emarsys import crash, disk, locks
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
@@ -181,7 +181,7 @@ class Delivery:
                 if self.report.refused:
                     return False
                 asked = {name: value for name, value in parameters.items() if f"${name}" in _sql(query)}
-                connection.execute(f"copy (\n{_sql(query)}\n) to '{outbox}' (format json)", asked or None)
+                connection.execute(f"copy (\n{_sql(query)}\n) to {disk.literal(outbox)} (format json)", asked or None)
         return True
 
     def close_moot(self, query: str) -> None:

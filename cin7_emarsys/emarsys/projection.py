@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from duckdb import DuckDBPyConnection
 from sqlalchemy import Column, Connection, String, cast, func, literal_column, select, true, type_coerce
 
-from cin7_emarsys import schema
+from cin7_emarsys import disk, schema
 from cin7_emarsys.emarsys.ledger import LAST_COLLECTED, Ledger
 from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, publication_items, publications, records
 from cin7_emarsys.settings import Paths
@@ -203,7 +203,7 @@ def _load_lines(connection: DuckDBPyConnection, file: Path, table: str, lines: I
         described = connection.execute(f"describe {table}").fetchall()
         # A payload is text that holds JSON; read as JSON it would become a JSON string.
         columns = ", ".join(f"'{name}': '{'VARCHAR' if kind == 'JSON' else kind}'" for name, kind, *_ in described)
-        read = f"'{file}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=67108864"
+        read = f"{disk.files(file)}, format='newline_delimited', columns={{{columns}}}, maximum_object_size=67108864"
         connection.execute(f"insert into {table} by name select * from read_json({read})")
     finally:
         file.unlink(missing_ok=True)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
+from cin7_emarsys import disk
+
 _KNOWN = (
     "title", "link", "image", "category", "available", "price", "msrp", "brand", "description", "group_id", "c_stock",
     "c_low_stock", "c_stock_state",
@@ -71,6 +73,6 @@ def load(connection: DuckDBPyConnection, file: Path, taken_at: datetime) -> Expo
             typed = "{'item': 'VARCHAR', 'columns': 'JSON', 'taken_at': 'TIMESTAMP'}"
             connection.execute(
                 "insert into reconciliation.catalogue_export by name "
-                f"select * from read_json('{out.name}', format = 'newline_delimited', columns = {typed})"
+                f"select * from read_json({disk.files(out.name)}, format = 'newline_delimited', columns = {typed})"
             )
     return Export(len(seen), left_out, columns)

@@ -19,7 +19,7 @@ from typing import Any, Literal, TextIO
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys import progress, schema
+from cin7_emarsys import disk, progress, schema
 from cin7_emarsys.emarsys.client import BATCH, EMAIL_FIELD, OPT_IN_FIELD, Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.ledger import Ledger
@@ -173,7 +173,7 @@ def _load(connection: DuckDBPyConnection, file: str, *, others: bool) -> None:
     typed = ", ".join(f"'{name}': '{kind}'" for name, (kind, _) in COLUMNS.items())
     connection.execute(
         "create or replace temp table incoming as select * from "
-        f"read_json('{file}', format = 'newline_delimited', columns = {{{typed}}})"
+        f"read_json({disk.files(file)}, format = 'newline_delimited', columns = {{{typed}}})"
     )
     query = (_QUERIES / "contacts_read.sql").read_text()
     connection.execute(f"create or replace temp table merged as {query}", {"others": others})

@@ -124,7 +124,7 @@ class Warehouse(DuckDBResource):
             try:
                 for left in (fresh, Path(f"{fresh}.wal")):  # by a process that was killed
                     left.unlink(missing_ok=True)
-                connection.execute(f"attach '{fresh}' as fresh")
+                connection.execute(f"attach {disk.literal(fresh)} as fresh")
                 connection.execute(f'copy from database "{Path(self.database).stem}" to fresh')
                 connection.execute("detach fresh")
                 connection.execute("checkpoint")  # nothing may be left in a log beside the new file

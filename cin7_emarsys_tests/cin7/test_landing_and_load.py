@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from cin7_emarsys.cin7 import load
 from cin7_emarsys.cin7.landing import Extract, sweep
 from cin7_emarsys.cin7.load import Loaded
+from cin7_emarsys.cin7.models import AvailabilityRow
 from cin7_emarsys.warehouse.resource import Warehouse
 from cin7_emarsys_tests.conftest import law
 
@@ -146,7 +147,7 @@ def test_several_keys_make_one(room: Room) -> None:
     moment = "2026-09-01T00:00:00Z"
     good = {"SaleID": "S-1", "CreditNoteNumber": "CR-1", "Updated": moment}
     assert room.load("credit_note_headers", [{**good, "Updated": None}]).rejected == 1
-    assert room.query("select key from raw.rejected") == [("s-1|cr-1",)]
+    assert room.query("select key from raw.rejected") == [("s-1|CR-1",)]
     room.load("credit_note_headers", [good, {**good, "CreditNoteNumber": "CR-2"}])
     assert room.query("select key from raw.rejected") == []
     assert room.query("select count(*) from raw.credit_note_headers") == [(2,)]
@@ -197,6 +198,20 @@ def test_a_renamed_account_is_still_one(room: Room) -> None:
     assert room.query("select Company, Currency from raw.me") == [("Before", "AUD")]
     room.load("me", [{**account, "Company": "After", "LockDate": "2026-07-31T00:00:00"}], complete=True)
     assert room.query("select Company, LockDate::varchar from raw.me") == [("After", "2026-07-31")]
+
+
+def test_batches_that_differ_in_letter_case_are_two(room: Room) -> None:
+    extract = Extract(room.landing, "availability", AvailabilityRow, T0)
+    row = {"SKU": "A", "Location": "Main", "OnHand": 1, "Allocated": 0}
+    extract.add([{**row, "ID": "P-1", "Batch": "b1"}, {**row, "ID": "p-1", "Batch": "B1"}])
+    assert (len(extract.keys), extract.conflicts) == (2, set())
+
+
+@pytest.mark.parametrize("name", ["o'brien", "[prod]", "a*b"])
+def test_a_folder_of_any_name_can_be_loaded_from(name: str, tmp_path: Path) -> None:
+    room = Room(tmp_path / name)
+    assert room.load("products", [_product(1), {"ID": "ID-2"}]) == Loaded(inserted=1, rejected=1)
+    assert room.query("select key from raw.rejected") == [("id-2",)]
 
 
 # Whole or not at all
