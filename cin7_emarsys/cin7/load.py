@@ -209,8 +209,8 @@ def _part_with_missing(
 ) -> int:
     """Marks, or deletes, what a complete extract lacks. Returns how many records."""
     model, own = TABLES[table]
-    missing = (
-        f"not exists (from incoming as new where {key}) "
+    missing = (  # what came with an extract that began later may be newer than this one
+        f"old._loaded_at <= $at and not exists (from incoming as new where {key}) "
         f"and {_key_text(model.key_fields)} not in ({_LISTED.format('refused')}) returning 1"
     )
     if "_missing_since" in own:
@@ -220,7 +220,7 @@ def _part_with_missing(
         return 0
     # The account has no id: while its record cannot be used, the one that is known stays.
     change = f"delete from raw.{table} as old where exists (from incoming) and {missing}"
-    return len(connection.execute(change, {"refused": json.dumps(refused)}).fetchall())
+    return len(connection.execute(change, {"at": at, "refused": json.dumps(refused)}).fetchall())
 
 
 def _key_text(key_fields: Sequence[str]) -> str:

@@ -299,14 +299,7 @@ def _fetch(
 ) -> Iterator[tuple[str, str, dict[str, Any] | TransportError]]:
     def one(sale_id: str, kind: str) -> dict[str, Any] | TransportError:
         try:
-            if kind == "sale":
-                return cin7.sale(sale_id, lane)
-            try:
-                return cin7.credit_notes_of(sale_id)
-            except Permanent as error:
-                if isinstance(error, AuthFailed | PermissionMissing):
-                    raise
-                return cin7.sale(sale_id, lane)
+            return cin7.sale(sale_id, lane) if kind == "sale" else _credit_notes(cin7, sale_id, lane)
         except TransportError as error:
             return error
 
@@ -318,6 +311,24 @@ def _fetch(
         finally:
             for _, _, answer in waiting:
                 answer.cancel()
+
+
+def _credit_notes(cin7: Cin7, sale_id: str, lane: str) -> Row:
+    """By their own endpoint; where that refuses them or shows none, like a sale."""
+    own: Row = {}
+    try:
+        own = cin7.credit_notes_of(sale_id)
+        if own.get("CreditNotes"):
+            return own
+    except Permanent as error:
+        if isinstance(error, AuthFailed | PermissionMissing):
+            raise
+    try:
+        return cin7.sale(sale_id, lane)
+    except Permanent as error:
+        if not own or isinstance(error, AuthFailed | PermissionMissing):
+            raise
+        return own
 
 
 def _stand_alone(content: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -177,6 +177,15 @@ def test_missing_since(room: Room) -> None:
     assert room.query("select count(_missing_since) from raw.products") == [(0,)]
 
 
+def test_what_came_in_while_a_complete_read_was_under_way_is_not_missing(room: Room) -> None:
+    room.load("products", [_product(1), _product(2)])
+    whole = room.land("products", [_product(1)])
+    room.load("products", [_product(3)])  # a shorter read of another job, begun later and loaded first
+    with room.warehouse.write() as connection:
+        assert load.merge(connection, "products", whole, complete=True).missing == 1
+    assert room.query("select ID from raw.products where _missing_since is null order by 1") == [("id-1",), ("id-3",)]
+
+
 def test_a_refused_record_is_not_missing(room: Room) -> None:
     room.load("products", [_product(1), _product(2)])
     loaded = room.load("products", [_product(1), {"ID": "ID-2"}], complete=True)

@@ -123,6 +123,21 @@ def test_a_credit_note_that_stands_alone(shop: Reader) -> None:
     assert all((read.BaseCurrency, read.CustomerCurrency, read.CurrencyRate, read.TaxCalculation))
 
 
+def test_a_credit_note_that_its_own_endpoint_does_not_show_is_read_like_a_sale(shop: Reader) -> None:
+    _caught_up(shop)
+    made = shop.do("credit_note")
+    shop.headers()
+    shop.switches(credit_note_of_sales_only=True)
+    try:
+        done = shop.details()
+    finally:
+        shop.switches(credit_note_of_sales_only=False)
+    assert (done.calls, done.failed) == (2, 0)
+    assert shop.query(
+        "select _source, CreditNotes[1].CreditNoteNumber from raw.credit_notes where SaleID = ?", made["sale_id"]
+    ) == [("sale", made["credit_note_number"])]
+
+
 def test_a_credit_note_that_is_undone_is_read_again(shop: Reader) -> None:
     _caught_up(shop)
     made = shop.do("credit_note")

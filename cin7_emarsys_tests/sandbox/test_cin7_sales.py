@@ -126,7 +126,10 @@ def test_stand_alone_credit_note(vendor: Vendor) -> None:
     vendor.post("switches", {"credit_note_as_sale": False})
     assert vendor.raw("sale", ID=row["SaleID"]).status_code == 400
     assert vendor.raw("sale/creditnote", SaleID=row["SaleID"]).status_code == 200
+    vendor.post("switches", {"credit_note_of_sales_only": True})
+    assert vendor.get("sale/creditnote", SaleID=row["SaleID"]) == {"SaleID": row["SaleID"], "CreditNotes": []}
     attached = next(r for r in rows if r["CustomerReference"] == "ODD-CREDIT-RESTOCK")
+    assert vendor.get("sale/creditnote", SaleID=attached["SaleID"])["CreditNotes"]
     assert attached["RestockStatus"] == "AUTHORISED"
 
 

@@ -284,7 +284,10 @@ class Routes:
         return self._spoiled("sale", sale.id, row)
 
     def credit_note(self, p: Params, path: str) -> str:
-        return self.sales.credit_notes(self._one_sale(p, "SaleID"), combine=p.flag("CombineAdditionalCharges"))
+        sale = self._one_sale(p, "SaleID")
+        if sale.standalone_credit and self.switches.credit_note_of_sales_only:
+            return f'{{"SaleID":"{sale.id}","CreditNotes":[]}}'
+        return self.sales.credit_notes(sale, combine=p.flag("CombineAdditionalCharges"))
 
     # Customers.
 

@@ -27,6 +27,8 @@ class Switches:
     """`ref/productavailability` does not filter by `ID` and answers with everything."""
     credit_note_as_sale: bool = True
     """A stand-alone credit note can be read with `sale?ID=` too."""
+    credit_note_of_sales_only: bool = False
+    """`sale/creditnote` shows no stand-alone credit note: its list is empty."""
     duplicate_tier_names: bool = False
     """Two price tiers share a name: `PriceTiers` is left out."""
     sale_order: str = "newest"
