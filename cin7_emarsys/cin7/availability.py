@@ -155,7 +155,7 @@ _PENDING = """
 select count(*)
 from raw.sale_headers as headers
 left join raw.sales as details on details.ID = headers.SaleID
-where headers.OrderStatus = 'AUTH_NO_ALLOC' and headers.Status <> 'VOIDED'
+where headers.OrderStatus = 'AUTH_NO_ALLOC' and headers.Status is distinct from 'VOIDED'
     and details._header_updated is distinct from headers.Updated
 """
 

@@ -61,7 +61,7 @@ where details._header_updated is distinct from headers.Updated
         or (details.ID is not null and headers.Status <> 'VOIDED')
     )
 on conflict (sale_id) do update set
-    updated = excluded.updated, priority = excluded.priority,
+    updated = excluded.updated, priority = excluded.priority, kind = excluded.kind,
     attempts = case when updated = excluded.updated then attempts else 0 end
 """
 _DEQUEUE_VOID = """

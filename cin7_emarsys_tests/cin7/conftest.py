@@ -80,7 +80,7 @@ class Reader:
     @contextmanager
     def while_slow(self, path: str, read: Callable[[], object]) -> Iterator[None]:
         """The block runs while another job's ``read`` waits for an answer of ``path``, which comes long after."""
-        self.faults({"name": "slow", "service": "cin7", "path": path, "nth": 1, "times": 1, "seconds": 4})
+        self.faults({"name": "slow", "service": "cin7", "path": path, "nth": 1, "times": 1, "seconds": 3})
         with ThreadPoolExecutor(1) as beside:
             begun = beside.submit(read)
             while self.fired() != [1]:

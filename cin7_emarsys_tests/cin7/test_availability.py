@@ -61,6 +61,18 @@ def test_a_snapshot_that_another_job_has_overtaken_changes_nothing(merchant: Rea
     assert merchant.snapshot().trusted
 
 
+def test_an_unallocated_sale_without_a_status_waits_for_its_detail_too(merchant: Reader) -> None:
+    merchant.headers()
+    merchant.details(only_unallocated=True)
+    made = merchant.do("order", allocate=False)["sale_id"]
+    merchant.do("corrupt", entity="sale", key=made, what="missing-key")
+    merchant.headers()
+    merchant.do("heal")
+    assert merchant.query("select Status from raw.sale_headers where SaleID = ?", made) == [(None,)]
+    merchant.snapshot()
+    assert merchant.query("select unallocated_pending from raw.snapshots") == [(1,)]
+
+
 @pytest.mark.parametrize("fault", ["incomplete-snapshot", "shifted-page"])
 def test_a_snapshot_that_is_not_whole_is_read_again(fault: str, reader: Reader) -> None:
     reader.faults({"name": fault, **_PATH, "nth": 1, "times": 2})

@@ -123,6 +123,19 @@ def test_a_credit_note_that_stands_alone(shop: Reader) -> None:
     assert all((read.BaseCurrency, read.CustomerCurrency, read.CurrencyRate, read.TaxCalculation))
 
 
+@pytest.mark.trouble
+def test_a_sale_that_was_credited_before_it_was_listed_is_read_as_a_sale(shop: Reader) -> None:
+    _caught_up(shop)
+    with shop.while_slow("/salecreditnotelist?", shop.headers):
+        sale = shop.do("order")["sale_id"]
+        for action in ("invoice", "refund"):
+            shop.do(action, sale_id=sale)
+    queued = "select sale_id, kind from raw.sale_queue"
+    assert shop.query(queued) == [(sale, "credit_note")]
+    shop.headers()
+    assert shop.query(queued) == [(sale, "sale")]
+
+
 def test_a_credit_note_that_its_own_endpoint_does_not_show_is_read_like_a_sale(shop: Reader) -> None:
     _caught_up(shop)
     made = shop.do("credit_note")
