@@ -11,6 +11,7 @@ state and the others go on.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
         raise
     folders = [extract.finish(drift=extract.drift, unique=unique, total=total) for extract in extracts]
     last = extracts[-1]
+    replaced: str | None = None
     finished = cin7.now()
     with warehouse.write() as connection:
         load.ensure_tables(connection)
@@ -113,10 +115,15 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
                 {"id": last.id, "pass": len(folders)},
             )
             connection.execute(_REAPPEARED)
+            replaced = load.extract_of(connection, "availability")
             connection.execute("delete from raw.rejected where entity = 'availability' and last_seen < ?", [last.at])
             load.set_watermark(connection, "availability", last.at, last.id, "full", finished, cin7.calls - before)
         load.keep_drift(connection, "availability", last.drift, last.at)
         connection.execute("drop table landed")
+    if reason is None:
+        # Whole stock, every few minutes: kept as long as other pages it would fill the disk. What is not trusted stays.
+        for folder in (*folders[:-1], *([last.folder.with_name(replaced)] if replaced else [])):
+            shutil.rmtree(folder, ignore_errors=True)
     return Snapshot(last.id, last.records, total, len(extracts), reason, untrusted, last.rejected, cin7.calls - before)
 
 

@@ -293,6 +293,12 @@ def watermark(connection: DuckDBPyConnection, entity: str) -> datetime | None:
     return row[0] if row else None
 
 
+def extract_of(connection: DuckDBPyConnection, entity: str) -> str | None:
+    """The extract that moved an entity's watermark last."""
+    row = connection.execute("select extract_id from raw.watermarks where entity = ?", [entity]).fetchone()
+    return row[0] if row else None
+
+
 def set_watermark(
     connection: DuckDBPyConnection,
     entity: str,

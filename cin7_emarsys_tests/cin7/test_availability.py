@@ -35,6 +35,21 @@ def test_a_snapshot_is_whole(reader: Reader) -> None:
     assert reader.watermark("availability") is not None
 
 
+def test_pages_of_stock_stay_until_a_newer_snapshot_is_trusted(reader: Reader) -> None:
+    def landed() -> set[str]:
+        return {folder.name for folder in (reader.landing / "availability").iterdir()}
+
+    first = reader.snapshot()
+    assert landed() == {first.snapshot_id}
+    reader.faults({"name": "incomplete-snapshot", **_PATH, "mode": "total-drop", "share": 0.5})
+    refused = reader.snapshot()
+    assert landed() == {first.snapshot_id, refused.snapshot_id}
+    reader.faults({"name": "incomplete-snapshot", **_PATH, "nth": 1, "times": 1})
+    newest = reader.snapshot()
+    assert (newest.trusted, newest.passes) == (True, 2)
+    assert landed() == {refused.snapshot_id, newest.snapshot_id}  # what was refused is evidence
+
+
 def test_a_snapshot_knows_what_was_not_read_before_it(merchant: Reader) -> None:
     merchant.headers()
     merchant.details(only_unallocated=True)
