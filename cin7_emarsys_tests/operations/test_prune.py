@@ -112,6 +112,9 @@ def kept(tmp_path: Path, blank: Path, in_project: Callable[[dict[str, str]], Pat
         connection.execute("insert into raw.availability (snapshot_id) values ('s19')")
         for key in ("gone", "waits"):
             connection.execute("insert into raw.rejected (entity, key, last_seen) values ('sales', ?, ?)", [key, OLD])
+        connection.execute(
+            "insert into raw.rejected (entity, key, last_seen) values ('sale_headers', 'header', ?)", [OLD]
+        )
         connection.execute("insert into raw.sale_queue (sale_id) values ('waits')")
     folder = tmp_path / "dagster"
     shutil.copytree(blank, folder)
@@ -165,10 +168,10 @@ def test_what_is_needed_stays_when_the_job_removes_the_rest(kept: Kept) -> None:
         versions = ledger.execute("select version from publications").fetchall()
     assert [key for (key,) in bodies] == ["dead", "new", "parked"] and records == (5,) and versions == [(3,)]
     assert {table: kept.count(table) for table in ("mart.ats", "raw.snapshots", "raw.rejected", "raw.second_looks")} == {
-        "mart.ats": 1, "raw.snapshots": 11, "raw.rejected": 1, "raw.second_looks": 1,
+        "mart.ats": 1, "raw.snapshots": 11, "raw.rejected": 2, "raw.second_looks": 1,
     }  # fmt: skip
     with kept.warehouse.read() as connection:
         assert connection.execute("select snapshot_id from raw.snapshots where trusted").fetchall() == [("s3",)]
-        assert connection.execute("select key from raw.rejected").fetchall() == [("waits",)]
+        assert connection.execute("select key from raw.rejected order by 1").fetchall() == [("header",), ("waits",)]
     assert run not in {record.dagster_run.run_id for record in kept.instance.get_run_records()}
     assert not [file for file in (kept.state.parent / "dagster").rglob("*") if run in str(file)]

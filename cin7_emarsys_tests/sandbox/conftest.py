@@ -120,8 +120,8 @@ def vendor(_vendor: Vendor) -> Iterator[Vendor]:
         {
             "unknown_route_404": False, "throttle_mode": "429", "fixed_window": False, "reject_z": False,
             "customer_cap_100": False, "null_when_empty": False, "product_ignores_page": False,
-            "credit_note_as_sale": True, "credit_note_of_sales_only": False, "duplicate_tier_names": False, "sale_order": "newest",
-            "shopfloor_spelling": "IsShopfloor",
+            "credit_note_as_sale": True, "credit_note_of_sales_only": False, "duplicate_tier_names": False,
+            "sale_order": "newest", "shopfloor_spelling": "IsShopfloor",
         },
     )  # fmt: skip
 
