@@ -65,9 +65,7 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
         for number in range(1, _PASSES + 1):
             extract = Extract(landing, "availability", AvailabilityRow, cin7.now())
             extracts.append(extract)
-            started = cin7.stopwatch()
             unique, total = read_whole(cin7, extract, "availability" if number == 1 else f"availability, read {number}")
-            extract.at = started()
             if unique == total:
                 break
     except BaseException:
@@ -168,11 +166,16 @@ where headers.OrderStatus = 'AUTH_NO_ALLOC' and headers.Status is distinct from 
 
 
 def read_whole(cin7: Cin7, extract: Extract, shown: str) -> tuple[int, int | None]:
-    """One whole read, shown to a person as that. Returns how many different rows came, and the last total."""
+    """One whole read, shown to a person as that. Returns how many different rows came, and the last total.
+
+    Notes in the extract when that began.
+    """
+    started = cin7.stopwatch("stock")
     total: int | None = None
     done = 0
     with cin7.lease("stock"):
         for page in cin7.pages(cin7_client.AVAILABILITY):
+            extract.at = started()
             total = page.total
             extract.add(page.rows)
             done += len(page.rows)

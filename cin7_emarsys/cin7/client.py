@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Self
 
 from cin7_emarsys.rate import RateWindow
@@ -141,15 +142,17 @@ class Cin7:
         """Cin7's clock, naive UTC, whole seconds kept as told."""
         return self.transport.now().replace(tzinfo=None)
 
-    def stopwatch(self) -> Callable[[], datetime]:
-        """Tells, when called after an answer, what Cin7's clock showed now – also when it had not told its time yet.
+    def stopwatch(self, lane: str) -> Callable[[], datetime]:
+        """Tells, when called after the first answer, what Cin7's clock showed now – also when it had not told its time yet.
 
-        A watermark an hour ahead would skip records, so a time that contradicts what was known is asked for again.
+        A watermark an hour ahead would skip records, so a time that contradicts what was known is asked for again, in the
+        lane of the read. What is told first stays: the clock may jump, or this computer sleep, before the read ends.
         """
         begun = time.monotonic()
 
+        @cache
         def then() -> datetime:
-            self.transport.confirm_clock(self.me)
+            self.transport.confirm_clock(lambda: self.get("me", lane))
             return self.now() - timedelta(seconds=time.monotonic() - begun)
 
         return then

@@ -48,7 +48,14 @@ LISTS: dict[str, Endpoint] = {
 
 def read_account(cin7: Cin7, warehouse: Warehouse, landing: Path) -> Read:
     """Cin7: GET me → `raw.me`, one row."""
-    return _land(cin7, warehouse, landing, "me", lambda extract: _add(extract, [cin7.me()]), since=None)
+
+    def fill(extract: Extract) -> dict[str, Any]:
+        started = cin7.stopwatch("products")
+        extract.add([cin7.me()])
+        extract.at = started()
+        return {"complete": True}
+
+    return _land(cin7, warehouse, landing, "me", fill, since=None)
 
 
 def read_list(cin7: Cin7, warehouse: Warehouse, landing: Path, table: str, *, full: bool) -> Read:
@@ -80,15 +87,16 @@ def read_list(cin7: Cin7, warehouse: Warehouse, landing: Path, table: str, *, fu
 def read_pages(
     cin7: Cin7, extract: Extract, endpoint: Endpoint, filters: dict[str, str], *, lane: str | None = None
 ) -> tuple[int, int | None]:
-    """All pages of a list into an extract. Returns unique records and the last total Cin7 told.
+    """All pages of a list into an extract, and when that began. Returns unique records and the last total Cin7 told.
 
     Rows shift between pages while others work, so a list in which rows are missing, or come twice and differ, is read anew,
     twice at most. Raises `BadPage` when rows are still missing then, and when rows come that the filter should have left
     out: Cin7 ignores a parameter it does not know, and an ignored filter would pass for a full read.
     """
+    started = cin7.stopwatch(lane or endpoint.lane)
     for _ in range(_PASSES):
         extract.begin()
-        promised, total = _read_once(cin7, extract, endpoint, filters, lane)
+        promised, total = _read_once(cin7, extract, endpoint, filters, lane, started)
         unique = len(extract.keys)
         # What came in meanwhile was changed after we began, so the next read finds it: only the first total counts.
         if (promised is None or unique >= promised) and not extract.conflicts:
@@ -101,7 +109,12 @@ def read_pages(
 
 
 def _read_once(
-    cin7: Cin7, extract: Extract, endpoint: Endpoint, filters: dict[str, str], lane: str | None
+    cin7: Cin7,
+    extract: Extract,
+    endpoint: Endpoint,
+    filters: dict[str, str],
+    lane: str | None,
+    started: Callable[[], datetime],
 ) -> tuple[int | None, int | None]:
     """One reading of a list. Returns the first and the last total Cin7 told."""
     totals: list[int | None] = []
@@ -110,6 +123,7 @@ def _read_once(
     since = filters.get("ModifiedSince") or filters.get("UpdatedSince")
     with cin7.lease(lane or endpoint.lane):
         for page in cin7.pages(endpoint, lane, **filters):
+            extract.at = started()
             totals.append(page.total)
             done += len(page.rows)
             for record in extract.add(page.rows):
@@ -125,11 +139,6 @@ def _read_once(
     return totals[0], totals[-1]
 
 
-def _add(extract: Extract, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    extract.add(rows)
-    return {"complete": True}
-
-
 def _land(
     cin7: Cin7,
     warehouse: Warehouse,
@@ -142,11 +151,9 @@ def _land(
     sweep(landing, table)
     before = cin7.calls
     model, _ = load.TABLES[table]
-    started = cin7.stopwatch()
     extract = Extract(landing, table, model, cin7.now())
     try:
         facts = fill(extract)
-        extract.at = started()
     except BaseException:
         extract.discard()
         raise

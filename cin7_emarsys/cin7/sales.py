@@ -132,7 +132,6 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
     with warehouse.write() as connection:
         load.ensure_tables(connection)
         since = None if full else load.watermark(connection, "sale_headers")
-    started = cin7.stopwatch()
     at = cin7.now()
     filters: dict[str, str] = {}
     if since is not None:
@@ -144,7 +143,7 @@ def scan_headers(cin7: Cin7, warehouse: Warehouse, landing: Path, *, full: bool)
         extract = Extract(landing, table, load.TABLES[table][0], at)
         try:
             unique, total = read_pages(cin7, extract, endpoint, filters)
-            at = extract.at = started() if table == "sale_headers" else at
+            at = extract.at if table == "sale_headers" else at
         except BaseException:
             extract.discard()
             for folder in folders.values():

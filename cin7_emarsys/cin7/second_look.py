@@ -66,7 +66,7 @@ def take(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_calls: int) -> 
     sweep(landing, _ENTITY)
     before = cin7.calls
     extract = Extract(landing, _ENTITY, AvailabilityRow, cin7.now())
-    started = cin7.stopwatch()
+    started = cin7.stopwatch("stock")
     whole = len(wanted) > max_calls
     try:
         if not whole:

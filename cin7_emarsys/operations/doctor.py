@@ -126,7 +126,7 @@ def _cin7(settings: Settings) -> Iterator[Line]:
         with Cin7(settings) as cin7:
             me = cin7.me()
             yield Line("Cin7 Core", "good", f"{me.get('Company')}, {me.get('Currency')}, {me.get('TimeZone')}")
-            yield _clock("Cin7", cin7.stopwatch()())
+            yield _clock("Cin7", cin7.stopwatch("products")())
     except TransportError as error:
         yield Line("Cin7 Core", "bad", str(error), "check CIN7_BASE_URL, CIN7_ACCOUNT_ID and CIN7_APPLICATION_KEY")
 

@@ -292,6 +292,21 @@ def test_wrong_credentials_are_one_clear_error_and_one_call(
     assert reader.cin7.calls == 2
 
 
+def test_a_clock_that_jumps_during_a_read_skips_nothing(merchant: Reader) -> None:
+    """As a computer sees it that was asleep between two pages."""
+    merchant.read_list("customers")
+    person = next(merchant.cin7.pages(LISTS["customers"])).rows[0]["ID"]
+    merchant.switches(customer_cap_100=True)
+    try:
+        with merchant.while_slow("&page=2&", lambda: merchant.read_list("customers", full=True)):
+            merchant.do("edit_customer", customer=person, tags="changed behind page 1")
+            merchant.advance(hours=1)
+    finally:
+        merchant.switches(customer_cap_100=False)
+    merchant.read_list("customers")
+    assert merchant.query("select Tags from raw.customers where ID = ?", person.lower()) == [("changed behind page 1",)]
+
+
 def test_a_clock_that_is_off_for_one_answer_skips_nothing(merchant: Reader) -> None:
     merchant.read_list("products")
     for seconds in (3600, -3600):
