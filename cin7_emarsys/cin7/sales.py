@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys import progress
+from cin7_emarsys import locks, progress
 from cin7_emarsys.cin7 import client as cin7_client
 from cin7_emarsys.cin7 import load
 from cin7_emarsys.cin7.client import Cin7, Row, naive
@@ -213,14 +214,17 @@ def read_details(cin7: Cin7, warehouse: Warehouse, landing: Path, *, only_unallo
     with warehouse.write() as connection:
         load.ensure_tables(connection)
         total = _count(connection, f"{where} and attempts < $most", most=_MAX_ATTEMPTS)
-        due = look(connection)
     done = 0
-    while due:
-        tried.update(_read_slice(cin7, warehouse, landing, due, lane, result))
+    while True:
+        # Two jobs would ask for the same sales, each call of the second in vain. A stock tick does not wait for a slice.
+        with nullcontext() if only_unallocated else locks.held(landing.parent / "locks", "sale-details"):
+            with warehouse.read() as connection:
+                due = look(connection)
+            if not due:
+                break
+            tried.update(_read_slice(cin7, warehouse, landing, due, lane, result))
         done += len(due)
         progress.report("sale details", done, max(total, done))
-        with warehouse.read() as connection:
-            due = look(connection)
     result.calls = cin7.calls - before
     return result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from cin7_emarsys.cin7.sale_models import SaleCreditNotes
@@ -53,6 +55,18 @@ def test_a_sale_is_read_again_only_if_it_was_changed(shop: Reader) -> None:
     shop.advance(hours=1)
     shop.headers()
     assert shop.details().calls == 0
+
+
+def test_two_jobs_that_read_details_at_once_ask_for_each_sale_once(shop: Reader) -> None:
+    _caught_up(shop)
+    made = sorted(shop.do("order")["sale_id"] for _ in range(6))
+    shop.headers()
+    before = len(shop.asked())
+    shop.faults({"name": "slow", "service": "cin7", "path": "/sale?", "times": 2, "seconds": 0.5})
+    with ThreadPoolExecutor(2) as jobs:
+        both = [jobs.submit(shop.details) for _ in range(2)]
+        assert [job.result().left for job in both] == [0, 0]
+    assert sorted(_details_asked(shop, before)) == made
 
 
 def test_a_sale_after_the_baseline_is_no_history(shop: Reader) -> None:
