@@ -22,6 +22,7 @@ from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse.resource import Warehouse, WarehouseLocked
 
 HOST_TAG, PID_TAG, STARTED_TAG = "cin7_emarsys/host", "cin7_emarsys/pid", "cin7_emarsys/process_started"
+OF_TAG = "cin7_emarsys/process_of"  # the run they were written for: a retry inherits the tags of the one before
 
 
 class CannotRun(Exception):
@@ -34,6 +35,8 @@ class RunSettings(SettingsResource):
     @contextmanager
     def yield_for_execution(self, context: InitResourceContext) -> Iterator[Any]:
         run = context.run
+        if run and context.instance:  # whoever started it: so that it can be told from one whose process is gone
+            context.instance.add_run_tags(run.run_id, _process_tags(run.run_id))
         settings = load_settings()
         job = run.job_name if run else "ad_hoc"
         with locks.held(settings.paths.locks, f"job-{job}"):
@@ -59,9 +62,10 @@ def _publish(context: InitResourceContext, settings: Settings) -> None:
             context.log.warning(f"the copy for readers was not replaced: {error}")
 
 
-def run_tags() -> dict[str, str]:
+def _process_tags(run_id: str) -> dict[str, str]:
     """Tags that say in which process a run lives."""
-    return {HOST_TAG: socket.gethostname(), PID_TAG: str(os.getpid()), STARTED_TAG: _started(os.getpid()) or ""}
+    pid = os.getpid()
+    return {OF_TAG: run_id, HOST_TAG: socket.gethostname(), PID_TAG: str(pid), STARTED_TAG: _started(pid) or ""}
 
 
 def _started(pid: int) -> str | None:
@@ -79,13 +83,13 @@ def _started(pid: int) -> str | None:
 def heal_dead_runs(instance: DagsterInstance) -> list[str]:
     """Marks runs of this host as failed whose process is gone, and frees the slots they held. Returns their ids.
 
-    A daemon does the same after a while; without one nothing else would.
+    Dagster itself notices that only after a day, and lets no other run of the job begin until then.
     """
     healed = []
     in_progress = RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING])
     for run in instance.get_runs(in_progress):
         pid = run.tags.get(PID_TAG)
-        if run.tags.get(HOST_TAG) != socket.gethostname() or not pid:
+        if run.tags.get(OF_TAG) != run.run_id or run.tags.get(HOST_TAG) != socket.gethostname() or not pid:
             continue
         if _started(int(pid)) == run.tags.get(STARTED_TAG):
             continue

@@ -29,7 +29,7 @@ from dagster import (
 )
 
 from cin7_emarsys.merchant import SettingsError
-from cin7_emarsys.operations import dagster_internals, telling
+from cin7_emarsys.operations import dagster_internals, runs, telling
 from cin7_emarsys.operations.telling import State, Watched
 from cin7_emarsys.settings import configured, load_settings, paths
 from cin7_emarsys.warehouse.exceptions import Standing
@@ -117,7 +117,7 @@ def _freshness(context: SensorEvaluationContext, owners: Mapping[AssetKey, str])
 
 
 def _runs(context: SensorEvaluationContext) -> Iterator[Watched]:
-    """Newest finished run of each job. A retry changes nothing unless it succeeds: only a first attempt turns bad."""
+    """Newest finished run of each job. A retry that fails is no news where the first attempt was told."""
     finished = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]
     for job in sorted(_repository(context).job_names):
         records = context.instance.get_run_records(RunsFilter(job_name=job, statuses=finished), limit=1)
@@ -126,7 +126,7 @@ def _runs(context: SensorEvaluationContext) -> Iterator[Watched]:
             failed = run.status == DagsterRunStatus.FAILURE
             yield Watched(
                 key=f"job:{job}",
-                state=None if failed and "dagster/parent_run_id" in run.tags else "CRITICAL" if failed else "good",
+                state="CRITICAL" if failed else "good",
                 at=datetime.fromtimestamp(record.end_time or record.create_timestamp.timestamp(), UTC),
                 what=f"job {'of the asset page' if job == '__ASSET_JOB' else job}" + (" failed" if failed else ""),
                 who="operations",
@@ -168,10 +168,12 @@ def state_alerts(context: SensorEvaluationContext) -> SkipReason:
     name="run_failures",
     minimum_interval_seconds=30,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Tells when the first attempt of a job fails, and when the job succeeds again.",
+    description="Tells when a job fails, and when it succeeds again. Closes runs whose process is gone, which would keep their "
+    "job from running again.",
 )
 def run_failures(context: SensorEvaluationContext) -> SkipReason:
     """Runs."""
+    runs.heal_dead_runs(context.instance)
     return _tell(context, _runs(context))
 
 

@@ -103,7 +103,7 @@ def sync(
         result = definition.execute_in_process(
             instance=opened,
             run_config=run_config(job, full=full, dry_run=dry_run, quiet=True),
-            tags=runs.run_tags() | guards.tag(plain),
+            tags=guards.tag(plain),
             raise_on_error=False,
         )
     outcome = SyncOutcome(job, result.run_id, result.success)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dagster import DagsterInstance, Definitions, asset, define_asset_job, in_process_executor
 
-from cin7_emarsys.operations.runs import RunSettings, run_tags
+from cin7_emarsys.operations.runs import RunSettings
+from cin7_emarsys.operations.sensors import run_failures
 
 
 @asset(pool="one_at_a_time", required_resource_keys={"settings"})
@@ -22,14 +23,17 @@ def instance(folder: Path) -> DagsterInstance:
     return DagsterInstance.local_temp(str(folder), {"telemetry": {"enabled": False}})
 
 
+definitions = Definitions(
+    assets=[hanging],
+    jobs=[define_asset_job("stock", selection=[hanging])],
+    sensors=[run_failures],
+    resources={"settings": RunSettings()},
+    executor=in_process_executor,
+)
+
+
 def main(folder: Path) -> None:
-    definitions = Definitions(
-        assets=[hanging],
-        jobs=[define_asset_job("stock", selection=[hanging])],
-        resources={"settings": RunSettings()},
-        executor=in_process_executor,
-    )
-    definitions.resolve_job_def("stock").execute_in_process(instance=instance(folder), tags=run_tags())
+    definitions.resolve_job_def("stock").execute_in_process(instance=instance(folder))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus
+from dagster import DagsterInstance, DagsterRunStatus, build_sensor_context
 
 from cin7_emarsys import progress
 from cin7_emarsys.locks import held
 from cin7_emarsys.operations import runs
+from cin7_emarsys.operations.sensors import run_failures
 from cin7_emarsys_tests.conftest import PROJECT
 from cin7_emarsys_tests.operations import hanging_run
 from cin7_emarsys_tests.operations.conftest import NEEDED
@@ -53,12 +54,36 @@ def test_a_killed_run_is_healed_here_and_left_alone_elsewhere(hanging: Hanging) 
     here = run.tags[runs.HOST_TAG]
     instance.add_run_tags(run.run_id, {runs.HOST_TAG: "elsewhere"})
     assert runs.heal_dead_runs(instance) == [], "of another machine nothing is known"
-    instance.add_run_tags(run.run_id, {runs.HOST_TAG: here})
+    instance.add_run_tags(run.run_id, {runs.HOST_TAG: here, runs.OF_TAG: "the run that this one repeats"})
+    assert runs.heal_dead_runs(instance) == [], "it begins, with the tags of the one that died"
+    instance.add_run_tags(run.run_id, {runs.OF_TAG: run.run_id})
     assert runs.heal_dead_runs(instance) == [run.run_id]
     (healed,) = instance.get_runs()
     assert healed.status == DagsterRunStatus.FAILURE
     assert instance.event_log_storage.get_concurrency_info("one_at_a_time").active_slot_count == 0
     assert runs.heal_dead_runs(instance) == []
+
+
+def test_a_run_whose_process_died_is_closed_by_the_daemon_and_told(
+    hanging: Hanging, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Until then the queue lets no other run of that job begin."""
+    process, instance, _ = hanging
+    repository = hanging_run.definitions.get_repository_def()
+
+    def tick() -> None:
+        with build_sensor_context(
+            instance=instance, repository_def=repository, sensor_name=run_failures.name
+        ) as context:
+            run_failures.evaluate_tick(context)
+
+    tick()
+    assert instance.get_runs()[0].status == DagsterRunStatus.STARTED, "it lives"
+    process.kill()
+    process.wait()
+    tick()
+    assert instance.get_runs()[0].status == DagsterRunStatus.FAILURE
+    assert "CRITICAL job stock failed" in capsys.readouterr().err
 
 
 def test_a_run_waits_for_the_one_before_and_says_for_whom(hanging: Hanging) -> None:

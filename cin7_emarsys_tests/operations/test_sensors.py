@@ -94,10 +94,12 @@ def test_a_job_is_told_when_its_first_attempt_fails(place: Place, told: Endpoint
     assert "RECOVERED job stock" in told.take()[0]
 
 
-def test_a_failed_retry_alone_says_nothing(place: Place, told: Endpoint) -> None:
-    place.run(raises=True, tags={"dagster/parent_run_id": "of-a-run-before"})
+def test_a_job_whose_retry_failed_before_anybody_looked_is_told_once(place: Place, told: Endpoint) -> None:
+    place.run(raises=True)
+    place.run(raises=True, tags={"dagster/parent_run_id": place.instance.get_runs(limit=1)[0].run_id})
     place.tick("run_failures")
-    assert told.take() == []
+    place.tick("run_failures")
+    assert len(told.take()) == 1
 
 
 def test_a_dead_channel_fails_the_tick_and_loses_nothing(place: Place, told: Endpoint) -> None:
