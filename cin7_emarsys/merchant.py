@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date, time
@@ -17,7 +18,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+import duckdb
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic import model_validator as validate_model
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -140,6 +151,16 @@ class Orders(_Policy):
     revenue_charges: list[Text] = []
     history_sales_data: bool = False
     settle_minutes: Count = 5
+
+    @field_validator("revenue_charges")
+    @classmethod
+    def _regular(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            try:  # asked of who will match it: other dialects know more
+                duckdb.connect().execute("select regexp_matches('', ?)", [pattern])
+            except duckdb.Error:
+                raise ValueError(f"{pattern!r} is no regular expression") from None
+        return patterns
 
 
 class ContactField(_Policy):
@@ -300,15 +321,40 @@ class DeliveryRules(_Policy):
     back_off_seconds: Annotated[float, Field(ge=0)] = 30
 
 
+# Minute, hour, day of the month, month, day of the week: from, to.
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+
+
+def _cron(text: str) -> str:
+    """A wrong one would keep the whole graph from loading."""
+    fields = text.split()
+    parts = [(part, span) for field, span in zip(fields, _CRON, strict=False) for part in field.split(",")]
+    if len(fields) != len(_CRON) or not all(_is_cron_part(part, *span) for part, span in parts):
+        raise ValueError('is no cron expression of five fields in numbers, such as "*/15 * * * *"')
+    return text
+
+
+def _is_cron_part(part: str, least: int, most: int) -> bool:
+    found = re.fullmatch(r"(?:(\d{1,2})|(?:\*|(\d{1,2})-(\d{1,2}))(?:/(\d{1,2}))?)", part, re.ASCII)
+    if not found:
+        return False
+    one, first, last, step = (None if number is None else int(number) for number in found.groups())
+    numbers = [number for number in (one, first, last) if number is not None]
+    return all(least <= number <= most for number in numbers) and numbers == sorted(numbers) and step != 0
+
+
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
 class Schedules(_Policy):
     """Cron expressions, UTC."""
 
-    stock: Text = "*/15 * * * *"
-    orders: Text = "3-59/10 * * * *"
-    customers: Text = "5-59/15 * * * *"
-    products: Text = "8-59/15 * * * *"
-    nightly: Text = "17 1 * * *"
-    prune: Text = "47 4 * * *"
+    stock: Cron = "*/15 * * * *"
+    orders: Cron = "3-59/10 * * * *"
+    customers: Cron = "5-59/15 * * * *"
+    products: Cron = "8-59/15 * * * *"
+    nightly: Cron = "17 1 * * *"
+    prune: Cron = "47 4 * * *"
 
 
 Days = Annotated[int, Field(ge=1)]
@@ -374,7 +420,7 @@ class Alerts(_Policy):
     quiet_hours: Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d-\d\d:\d\d$")] | None = None
     time_zone: Text = "UTC"
     channels: list[AlertChannel] = []
-    heartbeat_url: Text | None = None
+    heartbeat_url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
     ui_url: Text = "http://127.0.0.1:3000"
 
     @field_validator("time_zone")
@@ -435,22 +481,20 @@ class Merchant(_Policy):
     exceptions: dict[Text, ExceptionRule] = {}
     retention: Retention = Retention()
 
-    @validate_model(mode="after")
-    def _complete_for_the_edition(self) -> Self:
-        if self.emarsys.edition == "engagement_cloud":
-            if not self.currency:
-                raise ValueError("currency is needed by the Engagement Cloud edition")
-            if not self.emarsys.engagement_cloud.business_area:
-                raise ValueError("emarsys.engagement_cloud.business_area is needed by the Engagement Cloud edition")
-            if any(row.type == "choice" for row in self.contacts.field_map):
-                raise ValueError("contacts.field_map: the Engagement Cloud edition does not tell its choices")
-        return self
-
-    @validate_model(mode="after")
-    def _keyed(self) -> Self:
-        if self.contacts.key == "external_id" and self.emarsys.edition != "emarsys":
-            raise ValueError("contacts.key: the Engagement Cloud edition knows contacts by e-mail only")
-        return self
+    @field_validator("emarsys")
+    @classmethod
+    def _complete_for_the_edition(cls, account: EmarsysAccount, info: ValidationInfo) -> EmarsysAccount:
+        if account.edition == "engagement_cloud":
+            contacts: Contacts = info.data.get("contacts", Contacts())
+            wrong = {
+                "currency is needed": info.data.get("currency", "AUD") is None,
+                "emarsys.engagement_cloud.business_area is needed": not account.engagement_cloud.business_area,
+                "contacts.field_map cannot have choices": any(row.type == "choice" for row in contacts.field_map),
+                "contacts.key must be email": contacts.key != "email",
+            }
+            if any(wrong.values()):
+                raise ValueError(f"for the Engagement Cloud edition {', '.join(text for text in wrong if wrong[text])}")
+        return account
 
     @field_validator("events")
     @classmethod
@@ -473,7 +517,8 @@ def _policy_faults(error: ValidationError, file: Path) -> Iterable[str]:
     names = {name for table in (schema, *schema["$defs"].values()) for name in table.get("properties", ())}
     for fault in error.errors(include_input=False, include_url=False):
         name = ".".join(str(part) for part in fault["loc"])
-        near = difflib.get_close_matches(str(fault["loc"][-1]), names, 1) if fault["loc"] else []
+        last = str(fault["loc"][-1])
+        near = difflib.get_close_matches(last, names - {last}, 1)
         wrong = {
             "missing": "is missing",
             "extra_forbidden": f"is not a setting ({f'did you mean {near[0]}?' if near else 'a spelling mistake?'})",

@@ -15,21 +15,23 @@ in the state folder, so that two shells on a fresh clone find each other; a conf
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic import model_validator as validate_model
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cin7_emarsys import crash
 from cin7_emarsys.merchant import Merchant, SettingsError, Text, load_merchant
 
+CHANNEL = re.compile(r"^([A-Za-z][\w-]*)=(?=[A-Za-z0-9+.-]+://)")
+"""The name before an address of ``ALERT_URLS``."""
 CIN7_HOST = "inventory.dearsystems.com"
 CIN7_MAX_CALLS_PER_MINUTE = 60
 
@@ -196,6 +198,15 @@ class _Environment(BaseSettings):
     def _split(cls, value: object) -> object:
         return [url.strip() for url in value.split(",") if url.strip()] if isinstance(value, str) else value
 
+    @field_validator("alert_urls")
+    @classmethod
+    def _told_apart(cls, urls: list[SecretStr]) -> list[SecretStr]:
+        names = [found[1] for url in urls if (found := CHANNEL.match(url.get_secret_value()))]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:  # what one of them took would be taken for told to both
+            raise ValueError(f"has more than one address named {', '.join(twice)}")
+        return urls
+
     @field_validator("cin7_base_url", "emarsys_base_url", "emarsys_cloud_url", "emarsys_token_url", "emarsys_hapi_url")
     @classmethod
     def _address(cls, value: str) -> str:
@@ -222,15 +233,14 @@ class _Environment(BaseSettings):
         crash.arm(value)
         return value
 
-    @validate_model(mode="after")
-    def _within_the_vendors_limit(self) -> Self:
-        if urlsplit(self.cin7_base_url).hostname == CIN7_HOST and (
-            self.cin7_calls_per_minute > CIN7_MAX_CALLS_PER_MINUTE or self.cin7_window_seconds < 60
-        ):
-            raise ValueError(
-                "CIN7_CALLS_PER_MINUTE: Cin7 Core takes 60 calls in 60 seconds for one key; keep it at 50 in 60 seconds"
-            )
-        return self
+    @field_validator("cin7_calls_per_minute", "cin7_window_seconds")
+    @classmethod
+    def _within_the_vendors_limit(cls, value: float, info: ValidationInfo) -> float:
+        host = urlsplit(info.data.get("cin7_base_url", "")).hostname
+        more = value > CIN7_MAX_CALLS_PER_MINUTE if info.field_name == "cin7_calls_per_minute" else value < 60
+        if host == CIN7_HOST and more:
+            raise ValueError("asks for more than Cin7 Core takes: 60 calls in 60 seconds for one key")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -347,12 +357,8 @@ def _ledger_url(given: str | None, places: Paths) -> str:
 
 def _environment_faults(error: ValidationError) -> Iterable[str]:
     for fault in error.errors(include_input=False, include_url=False):
-        name = str(fault["loc"][0]).upper() if fault["loc"] else ""
-        message = fault["msg"].removeprefix("Value error, ")
-        if not name:  # a rule over several variables names them itself
-            yield message
-            continue
-        wrong = "is missing" if fault["type"] == "missing" else message
+        name = str(fault["loc"][0]).upper()
+        wrong = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
         example = _EXAMPLES.get(name)
         yield f"{name} {wrong}" + (f" (a good value: {example})" if example else "")
 

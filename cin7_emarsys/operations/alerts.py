@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,8 @@ from typing import Any, Protocol, Self
 
 from pydantic import SecretStr
 
+from cin7_emarsys.settings import CHANNEL
 from cin7_emarsys.warehouse.factory import EMAIL
-
-_NAMED = re.compile(r"^([A-Za-z][\w-]*)=(?=[A-Za-z0-9+.-]+://)")
 
 
 class ChannelFailed(Exception):
@@ -45,6 +43,7 @@ class Alert:
     examples: Sequence[str] = ()
     recovered: bool = False
     over_at: datetime | None = None
+    key: str = ""
 
     @classmethod
     def read(cls, kept: Mapping[str, Any]) -> Self:
@@ -101,7 +100,7 @@ class Service:
 
     def __init__(self, url: SecretStr) -> None:
         secret = url.get_secret_value()
-        named = _NAMED.match(secret)
+        named = CHANNEL.match(secret)
         self._address = SecretStr(secret[named.end() :] if named else secret)
         scheme = secret.partition("://")[0]
         self.name = named[1] if named else f"{scheme}-{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
@@ -126,11 +125,12 @@ def channels(urls: Sequence[SecretStr], log: logging.Logger) -> list[Channel]:
 
 
 def post(channel: Channel, alerts: Sequence[Alert]) -> None:
-    """One message for all of them, the worst first. Raises `ChannelFailed`."""
-    bad = [alert for alert in alerts if not alert.recovered]
-    good = [alert for alert in alerts if alert.recovered]
-    parts = [f"{len(bad)} went wrong" if bad else "", f"{len(good)} recovered" if good else ""]
-    ordered = [*sorted(bad, key=lambda alert: alert.level), *good]
+    """One message for all of them, what is worst by now first, and of each thing in its order. Raises `ChannelFailed`."""
+    good = sum(alert.recovered for alert in alerts)
+    bad = len(alerts) - good
+    parts = [f"{bad} went wrong" if bad else "", f"{good} recovered" if good else ""]
+    last = {alert.key: alert for alert in alerts}
+    ordered = sorted(alerts, key=lambda alert: (last[alert.key].recovered, last[alert.key].level))
     title = f"Cin7 to Emarsys: {', '.join(part for part in parts if part)}"
     channel.send(title, "\n\n".join(alert.text() for alert in ordered))
 

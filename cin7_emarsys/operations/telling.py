@@ -111,6 +111,7 @@ def _alert(state: Watched, level: str, since: datetime, policy: Alerts, *, recov
         examples=state.examples,
         recovered=recovered,
         over_at=state.at if recovered else None,
+        key=state.key,
     )
     return json.loads(json.dumps(asdict(alert), default=str))  # type: ignore[no-any-return]
 
@@ -118,7 +119,9 @@ def _alert(state: Watched, level: str, since: datetime, policy: Alerts, *, recov
 def _post(channel: Channel, after: dict[str, Any], file: Path, policy: Alerts, moment: datetime) -> int:
     waiting = after[channel.name]["waiting"]
     hushed = policy.quiet(channel.name, moment.astimezone(ZoneInfo(policy.time_zone)).time())
-    due = [alert for alert in waiting if not hushed or alert["level"] == "CRITICAL"]
+    # what waited of a thing goes before what is critical of it, or the last word in the morning would be an old one
+    critical = {alert["key"]: place for place, alert in enumerate(waiting) if alert["level"] == "CRITICAL"}
+    due = [alert for place, alert in enumerate(waiting) if not hushed or place <= critical.get(alert["key"], -1)]
     for start in range(0, len(due), _TOGETHER):
         together = due[start : start + _TOGETHER]
         alerts.post(channel, [Alert.read(alert) for alert in together])

@@ -94,6 +94,28 @@ def test_a_job_is_told_when_its_first_attempt_fails(place: Place, told: Endpoint
     assert "RECOVERED job stock" in told.take()[0]
 
 
+def test_people_behind_a_role_are_told_of_its_jobs_and_data(
+    place: Place, endpoint: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cin7_emarsys.settings import paths
+    from cin7_emarsys_tests.conftest import PROJECT
+
+    sam = endpoint()
+    monkeypatch.setenv("ALERT_URLS", f"sam={sam.url}")
+    policy = (PROJECT / "merchant.toml").read_text().replace("[owners]\n", '[owners]\noperations = "Sam (shop)"\n')
+    rule = '[[alerts.channels]]\nname = "sam"\nowners = ["Sam (shop)"]'
+    toml = paths().state.parent / "policy.toml"
+    toml.write_text(policy.replace('time_zone = "UTC"', rule))
+    monkeypatch.setenv("MERCHANT_TOML", str(toml))
+    place.run(raises=True)
+    place.freshness(FreshnessState.FAIL)
+    place.ticked("heartbeat", TickStatus.FAILURE, "nobody answers")
+    for each in ("run_failures", "state_alerts", "tick_watch"):
+        place.tick(each)
+        (text,) = sam.take()
+        assert "for Sam (shop), since" in text, each
+
+
 def test_a_job_whose_retry_failed_before_anybody_looked_is_told_once(place: Place, told: Endpoint) -> None:
     place.run(raises=True)
     place.run(raises=True, tags={"dagster/parent_run_id": place.instance.get_runs(limit=1)[0].run_id})

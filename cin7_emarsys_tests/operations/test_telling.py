@@ -146,7 +146,7 @@ def test_whatever_happens_each_turn_is_told_once_and_in_order(
             desk.tick(MIDNIGHT + timedelta(minutes=number), {"a": one, "b": other})
         told = turns(channel)
         for key in "ab":  # a message has the worst first, so order is kept for each state
-            assert sorted(t for t in told if t[0] == key) == sorted(t for t in expected if t[0] == key)
+            assert [t for t in told if t[0] == key] == [t for t in expected if t[0] == key]
         assert len(told) == len(expected)
 
 
@@ -177,7 +177,40 @@ def test_at_night_a_warning_waits_and_what_is_critical_does_not(
     desk.tick(evening + timedelta(hours=1), {"prices": "good", "stock": "good", "queue": "WARNING"})
     assert turns(channel) == [("stock", "RECOVERED")]
     desk.tick(evening + timedelta(hours=9), {"prices": "good", "stock": "good", "queue": "WARNING"})
-    assert turns(channel) == [("prices", "WARNING"), ("queue", "WARNING"), ("prices", "RECOVERED")]
+    assert turns(channel) == [("queue", "WARNING"), ("prices", "WARNING"), ("prices", "RECOVERED")]
+
+
+def test_a_warning_of_the_night_does_not_come_after_its_own_recovery(
+    state: Path, endpoint: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = endpoint()
+    desk = Desk(state, monkeypatch.setenv, channel.url)
+    desk.policy('quiet_hours = "22:00-07:00"')
+    evening = datetime(2026, 11, 24, 23, tzinfo=UTC)
+    desk.tick(evening, {"queue": "WARNING", "prices": "WARNING"})
+    assert turns(channel) == []
+    desk.tick(evening + timedelta(hours=1), {"queue": "CRITICAL", "prices": "WARNING"})
+    assert turns(channel) == [("queue", "WARNING"), ("queue", "CRITICAL")]
+    desk.tick(evening + timedelta(hours=2), {"queue": "good", "prices": "WARNING"})
+    assert turns(channel) == [("queue", "RECOVERED")]
+    desk.tick(evening + timedelta(hours=9), {"queue": "good", "prices": "WARNING"})
+    assert turns(channel) == [("prices", "WARNING")]
+
+
+def test_what_recovered_and_is_bad_again_ends_as_bad(
+    state: Path, endpoint: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it in one message, since the channel was dead meanwhile."""
+    channel = endpoint()
+    desk = Desk(state, monkeypatch.setenv, channel.url)
+    desk.tick(MIDNIGHT, {"stock": "CRITICAL", "queue": "CRITICAL"})
+    turns(channel)
+    channel.close()
+    desk.tick(MIDNIGHT + timedelta(hours=1), {"stock": "good", "queue": "CRITICAL"})
+    desk.tick(MIDNIGHT + timedelta(hours=2), {"stock": "CRITICAL", "queue": "good"})
+    channel.open()
+    desk.tick(MIDNIGHT + timedelta(hours=3), {"stock": "CRITICAL", "queue": "good"})
+    assert turns(channel) == [("stock", "RECOVERED"), ("stock", "CRITICAL"), ("queue", "RECOVERED")]
 
 
 def test_many_at_once_come_in_messages_that_can_be_read(

@@ -6,9 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dagster._utils.schedules import is_valid_cron_schedule
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from cin7_emarsys.merchant import SettingsError, load_merchant
+from cin7_emarsys.merchant import Schedules, SettingsError, load_merchant
 from cin7_emarsys.settings import load_settings
+from cin7_emarsys_tests.conftest import law
 
 Enter = Callable[[dict[str, str]], Path]
 GOOD = {
@@ -69,6 +74,28 @@ def test_every_fault_is_named_at_once_with_a_good_value(in_project: Enter, monke
     assert "very-secret" not in text
 
 
+def test_a_rule_over_several_settings_does_not_wait_for_the_other_faults(
+    in_project: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_project({name: value for name, value in GOOD.items() if name != "FEED_PASSWORD"})
+    monkeypatch.setenv("CIN7_CALLS_PER_MINUTE", "100")
+    monkeypatch.setenv("ALERT_URLS", "night=slack://a/b/c, night=mailto://example.com")
+    broken = Path("broken.toml").absolute()
+    broken.write_text("[availability]\nsellable_locations = []\n[emarsys]\nedition = 'engagement_cloud'\n")
+    monkeypatch.setenv("MERCHANT_TOML", str(broken))
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    for named in (
+        "FEED_PASSWORD is missing",
+        "CIN7_CALLS_PER_MINUTE",
+        "ALERT_URLS has more than one address named night",
+        "availability.sellable_locations",
+        "currency",
+        "business_area",
+    ):
+        assert named in str(refused.value), named
+
+
 def test_the_vendors_limit_cannot_be_exceeded_at_the_real_host(
     in_project: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +129,12 @@ def test_a_running_sandbox_is_found_only_where_nothing_is_configured(
         ("[catalogue]\nlink_template='https://shop.example.com/'\n", "link_template"),
         ("armed = 'perhaps'\n", "armed"),
         ("armd = true\n", "did you mean armed"),
+        ("[prices]\nowners = ['me']\n", "prices.owners .*did you mean owner[?]"),
+        ("[schedules]\nstock = '*/15 * * *'\n", "schedules.stock"),
+        ("[schedules]\nnightly = '@nightly'\n", "schedules.nightly"),
+        ("[orders]\nrevenue_charges = ['gift (wrap']\n", "orders.revenue_charges"),
+        ("[orders]\nrevenue_charges = ['(?=gift)wrap']\n", "orders.revenue_charges"),
+        ("[alerts]\nheartbeat_url = 'watch.example.com/ping'\n", "alerts.heartbeat_url"),
         ("armed = '\xff'\n", "valid TOML"),
     ],
 )
@@ -111,3 +144,18 @@ def test_a_wrong_rule_is_named(tmp_path: Path, policy: str, named: str) -> None:
     file.write_text(f"{head}[availability]\nsellable_locations = ['Main Warehouse']\n{table}", encoding="latin-1")
     with pytest.raises(SettingsError, match=named):
         load_merchant(file)
+
+
+NUMBER = st.integers(0, 70).map(str)
+PART = st.one_of(NUMBER, st.just("*"), st.from_regex(r"(\*|\d\d?-\d\d?)/\d\d?", fullmatch=True))
+FIELD = st.lists(PART, min_size=1, max_size=2).map(",".join)
+
+
+@law(50)
+@given(st.lists(FIELD, min_size=4, max_size=6).map(" ".join))
+def test_no_schedule_is_taken_that_dagster_refuses(cron: str) -> None:
+    try:
+        Schedules(stock=cron)
+    except ValidationError:
+        return
+    assert is_valid_cron_schedule(cron)
