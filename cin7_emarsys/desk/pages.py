@@ -245,7 +245,9 @@ def overview(facts: Facts, merchant: Merchant, now: datetime) -> dict[str, Any]:
     """The traffic light with its reasons, and what waits on each page. Raises `NothingPublished`."""
     findings = facts.ask(
         "safe_to_send",
-        **facts.once("marks")[0],
+        **facts.once("marks", fingerprint=merchant.contacts.fingerprint, orders_minutes=merchant.alerts.orders_minutes)[
+            0
+        ],
         now=now,
         armed=merchant.armed,
         stock_minutes=merchant.alerts.stock_minutes,

@@ -126,6 +126,61 @@ def test_what_is_shown_as_available_and_is_not_is_bad(shop: Shop) -> None:
     assert found["findings"][0]["says"] == "Items shown as available at Emarsys, and not available: 1."
 
 
+@pytest.mark.parametrize(
+    ("happens", "level", "says"),
+    [
+        (
+            "delete from mart.availability where sku = 'MUG'",  # gone from Cin7, and not published yet
+            "bad",
+            "Items shown as available at Emarsys, and not available: 1.",
+        ),
+        (
+            "update operations.exception_classes set class = 'item_drift', level = 'CRITICAL' "
+            "where class = 'negative_availability'; "
+            "update operations.exception_items set class = 'item_drift' where class = 'negative_availability'",
+            "bad",
+            "SKUs promised beyond what is there: 1. Customers have bought what is not there.",
+        ),
+        ("", "watch", "SKUs promised beyond what is there: 1. Customers have bought what is not there."),
+        (
+            "update mart.contacts set payload_hash = 'of new figures' where email = 'ana@example.com'",
+            "bad",
+            "Customers that Emarsys has not accepted as they are now: 1 of 1.",
+        ),
+        (
+            "update reconciliation.document_books set open = told, parked = 0, first_seen_at = '2026-11-24 01:00'",
+            "watch",
+            "Documents whose sales lines Emarsys should have, and has not: 2.",
+        ),
+        (
+            "update mart.availability set taken_at = '2026-11-24 02:00'",  # read since then, and not worked out
+            "bad",
+            "The stock was read 10 hours ago.",
+        ),
+        ("update staging.tenant set as_of = '2026-11-24 02:00'", "bad", "Orders were read 10 hours ago."),
+        (
+            "update raw.watermarks set completed_at = '2026-11-01' where entity = 'customers'",
+            "bad",
+            "Customers were read 23 days ago.",
+        ),
+    ],
+)
+def test_what_is_untrue_stale_or_critical_shows_in_the_light(shop: Shop, happens: str, level: str, says: str) -> None:
+    shop.connection.execute(f"begin; {happens}")
+    found = {finding["says"]: finding["level"] for finding in light(shop)["findings"]}
+    shop.connection.execute("rollback")
+    assert found.get(says) == level, found
+
+
+def test_the_light_counts_as_parked_what_the_command_lists(shop: Shop) -> None:
+    """A contact of unknown outcome goes again by itself."""
+    shop.connection.execute("begin")
+    shop.send(9, "contacts", "2026-11-24 12:00:00", "unknown", "ana@example.com", {"cin7_ltv": "10"})
+    says = [finding["says"] for finding in light(shop)["findings"]]
+    shop.connection.execute("rollback")
+    assert "Sales lines or events parked, because nobody knows whether Emarsys has them: 1." in says
+
+
 def test_tiles_lead_where_their_figure_is_found(shop: Shop) -> None:
     for tile in light(shop)["tiles"]:
         listing = pages.LISTINGS[tile.page]

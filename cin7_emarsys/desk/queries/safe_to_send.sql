@@ -22,6 +22,7 @@ with marks as (
         cast($parked as bigint) as parked,
         cast($dead as bigint) as dead,
         cast($unsent_contacts as bigint) as unsent_contacts,
+        cast($unsent_documents as bigint) as unsent_documents,
         cast($contacts as bigint) as contacts,
         cast($history_complete as boolean) as history_complete,
         cast($history_pending as bigint) as history_pending
@@ -109,7 +110,9 @@ findings as (
     union all
     select 9, 'customers',
         case
-            when customers_at is null then 'bad' when customers_age > 60 * $nightly_hours then 'watch' else 'good'
+            when customers_at is null or customers_age > 4 * 60 * $nightly_hours then 'bad'
+            when customers_age > 60 * $nightly_hours then 'watch'
+            else 'good'
         end,
         case when customers_at is null then 'No customers have been read yet.'
             else 'Customers were read {age} ago.' end,
@@ -118,10 +121,16 @@ findings as (
     from ages
     union all
     select 10, 'customers', case when unsent_contacts * 20 > contacts then 'bad' else 'watch' end,
-        format('Customers not accepted by Emarsys yet: {:d} of {:d}.', unsent_contacts, contacts),
-        'See who and why under orphans.', 'orphans'
+        format('Customers that Emarsys has not accepted as they are now: {:d} of {:d}.', unsent_contacts, contacts),
+        'Run cin7-emarsys sync customers; Delivery says what waits or was refused, orphans who is missing there.', 'flows'
     from ages
     where unsent_contacts > 0
+    union all
+    select 10, 'orders', 'watch',
+        format('Documents whose sales lines Emarsys should have, and has not: {:d}.', unsent_documents),
+        'Run cin7-emarsys sync orders; Month close names them.', 'month-close'
+    from ages
+    where unsent_documents > 0
     union all
     select 11, 'orders', 'watch',
         format('Sales lines or events parked, because nobody knows whether Emarsys has them: {:d}.', parked),
@@ -134,8 +143,16 @@ findings as (
     from ages
     where dead > 0
     union all
-    -- what the findings above say in other words is not said twice
-    select 13, 'everything', 'watch', title || '. ' || any_value(meaning), any_value(next_step), 'exceptions'
+    -- what the findings above say in other words is not said twice; what only keeps mail from going is no reason to wait
+    select 13, 'everything',
+        case
+            when class in (
+                'negative_availability', 'rises_refused', 'orphan_skus_at_emarsys', 'orphan_customers_at_emarsys',
+                'orphan_customers_at_cin7'
+            ) then 'watch'
+            else 'bad'
+        end,
+        title || '. ' || any_value(meaning), any_value(next_step), 'exceptions'
     from operations.exceptions
     where state = 'open' and severity = 'CRITICAL'
         and class not in ('held_changes', 'unknown_outcomes', 'dead_letters', 'source_lag', 'snapshot_trusted', 'history_complete')
