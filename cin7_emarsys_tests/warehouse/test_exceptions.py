@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cin7_emarsys.merchant import Threshold
+from cin7_emarsys.operations.exceptions import classes
 from cin7_emarsys.warehouse import exceptions, gates
 from cin7_emarsys.warehouse.exceptions import Standing
 from cin7_emarsys_tests.conftest import law
@@ -144,3 +145,17 @@ def test_a_level_never_falls_with_time(count: int, population: int, hours: float
     )
     assert rank[standing.level(later)] >= rank[standing.level()]
     assert Standing.heard(standing.told()) == standing
+
+
+@pytest.mark.parametrize("name", ["snapshot_trusted", "trusted_snapshot"])
+def test_stock_that_cannot_be_trusted_for_hours_is_as_old_as_its_first_snapshot(world: World, name: str) -> None:
+    world.clear("raw.snapshots")
+    for hour in (10, 14, 20):
+        moment = f"2026-11-24 {hour}:00:00"
+        row = {"snapshot_id": f"n{hour}", "taken_at": moment, "finished_at": moment, "trusted": False}
+        at(world, hour).put("raw.snapshots", row | {"reason": "row drop of 40 %"})
+        exceptions.record(world.connection, [classes()[name]], world.merchant)
+    found = world.one("operations.exceptions")
+    assert (found["count"], found["age_hours"], found["overdue"]) == (1, 10, True)
+    if name == "snapshot_trusted":
+        assert "sync stock --release n20 --reason" in found["next_step"]
