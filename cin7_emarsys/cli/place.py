@@ -187,7 +187,8 @@ def report(
     """Writes the operators' pages as files: HTML to read, CSV to reckon with; no address and no name of a customer.
 
     With --month: Cin7's invoices less credit notes, what counts here, and what Emarsys was told, day by day, with every
-    difference named. Exit code 1: something is parked, refused, on its way or does not add up.
+    difference named. Exit code 1: something is parked, refused, on its way, still to be read or does not add up, or the
+    month has no documents.
     """
     from cin7_emarsys.desk import month as months
     from cin7_emarsys.desk import report as writing

@@ -40,8 +40,8 @@ def close(facts: Facts, month: str, *, limit: int = _LISTED) -> dict[str, Any]:
     ``limit`` `differences`, each with its reason. Amounts in ``currency``, without tax.
 
     ``locked``: Cin7's books are closed for the whole month, so its documents change no more. ``adds_up``: nothing is left
-    without a reason. ``settled``: it adds up, and nothing is parked, refused or on its way. Raises `NoSuchMonth` and
-    `NothingPublished`.
+    without a reason. ``settled``: there are documents, all are read and add up; nothing is parked, refused or on its way.
+    Raises `NoSuchMonth` and `NothingPublished`.
     """
     first, last = span(month)
     books = facts.once("month_books")[0]
@@ -71,7 +71,9 @@ def close(facts: Facts, month: str, *, limit: int = _LISTED) -> dict[str, Any]:
         "differences": [{name: row[name] for name in row if name != "total"} for row in differences],
         "differences_in_all": differences[0]["total"] if differences else 0,
         "adds_up": adds_up,
-        "settled": adds_up and not (whole["parked"] or whole["refused"] or whole["open"]),
+        "settled": adds_up
+        and bool(rows and books["history_complete"])
+        and not (whole["parked"] or whole["refused"] or whole["open"]),
     }
 
 

@@ -70,6 +70,8 @@ def _parts(month: Mapping[str, Any]) -> Iterable[RenderableType]:
             yield Text(f"… of {month['differences_in_all']:,}; --json lists up to 500")
     if month["settled"]:
         yield Text("\nIt adds up, and Emarsys has accepted all of it.", style="green")
+    elif month["adds_up"] and not month["history_complete"]:
+        yield Text("\nWhat has been read adds up.", style="yellow")
     elif month["adds_up"]:
         yield Text("\nIt adds up; part of it is parked, refused or on its way.", style="yellow")
     else:

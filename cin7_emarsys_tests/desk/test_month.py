@@ -34,6 +34,7 @@ def books(*invoices: Row, notes: tuple[Row, ...] = (), told: dict[str, str] | No
         document, _, price = key.partition("=")
         payload = {"price": price, "timestamp": "2026-11-21T00:00:00Z"}
         shop.send(place, "sales", "2026-11-24 10:00:00", outcome, f"{document}#{place}", payload, document=document)
+    shop.put("raw.watermarks", {"entity": "baseline", "watermark": "2026-11-01", "completed_at": "2026-11-24 10:00:00"})
     return shop.build(*BOOKS)
 
 
@@ -63,6 +64,15 @@ def test_a_month_that_emarsys_has_accepted_ties_up() -> None:
         (date(2026, 11, 23), -10),
     ]
     assert found["settled"] and not found["differences"]
+
+
+def test_a_month_of_which_nothing_was_read_is_not_settled() -> None:
+    shop = books(invoice("i1", line("A", 3), TotalBeforeTax=30), told={"invoice:i1=30": "accepted"})
+    assert closed(shop)["settled"]
+    assert not closed(shop, "2019-01")["settled"], "there is nothing in it"
+    shop.put("raw.sale_queue", {"sale_id": "s2", "first_scan": True}).build(*BOOKS)
+    found = closed(shop)
+    assert found["adds_up"] and not found["settled"], "who knows of which month s2 is"
 
 
 def test_every_way_to_differ_has_its_name() -> None:
