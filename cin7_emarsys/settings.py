@@ -17,11 +17,11 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -164,7 +164,32 @@ _EXAMPLES: dict[str, str] = {
 }
 
 
-class _Environment(BaseSettings):
+class _Where(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", env_file=".env", env_ignore_empty=True)
+    warehouse: Path = Path("var/warehouse.duckdb")
+    ledger: str | None = None
+
+
+class _Local(_Where):
+    merchant_toml: Path = Path("merchant.toml")
+    alert_urls: Annotated[list[SecretStr], NoDecode] = []
+
+    @field_validator("alert_urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [url.strip() for url in value.split(",") if url.strip()] if isinstance(value, str) else value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _told_apart(cls, urls: list[SecretStr]) -> list[SecretStr]:
+        names = [found[1] for url in urls if (found := CHANNEL.match(url.get_secret_value()))]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:  # what one of them took would be taken for told to both
+            raise ValueError(f"has more than one address named {', '.join(twice)}")
+        return urls
+
+
+class _Environment(_Local):
     """The flat environment; names are upper-cased for the outside."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
@@ -187,25 +212,7 @@ class _Environment(BaseSettings):
     emarsys_window_seconds: Annotated[float, Field(gt=0)] = 60
     feed_user: Text
     feed_password: SecretStr
-    warehouse: Path = Path("var/warehouse.duckdb")
-    ledger: str | None = None
-    merchant_toml: Path = Path("merchant.toml")
-    alert_urls: Annotated[list[SecretStr], NoDecode] = []
     crash_at: Annotated[str | None, Field(validate_default=True)] = None  # trials only, see crash.py
-
-    @field_validator("alert_urls", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return [url.strip() for url in value.split(",") if url.strip()] if isinstance(value, str) else value
-
-    @field_validator("alert_urls")
-    @classmethod
-    def _told_apart(cls, urls: list[SecretStr]) -> list[SecretStr]:
-        names = [found[1] for url in urls if (found := CHANNEL.match(url.get_secret_value()))]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:  # what one of them took would be taken for told to both
-            raise ValueError(f"has more than one address named {', '.join(twice)}")
-        return urls
 
     @field_validator("cin7_base_url", "emarsys_base_url", "emarsys_cloud_url", "emarsys_token_url", "emarsys_hapi_url")
     @classmethod
@@ -268,16 +275,33 @@ class _PolicyFile(BaseSettings):
     merchant_toml: Path = Path("merchant.toml")
 
 
-class Settings:
-    """Everything that was set, checked. Immutable by convention; secrets are `SecretStr`."""
+class LocalSettings:
+    """What needs no credentials of a vendor: the merchant's rules, where files are, and who is told."""
 
-    def __init__(self, environment: _Environment, merchant: Merchant) -> None:
-        self._environment = environment
+    def __init__(self, local: _Local, merchant: Merchant) -> None:
+        self._local = local
         self.merchant = merchant
 
     @cached_property
     def paths(self) -> Paths:
-        return Paths(self._environment.warehouse)
+        return Paths(self._local.warehouse)
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy address of the ledger; by default a SQLite file beside the warehouse."""
+        return _ledger_url(self._local.ledger, self.paths)
+
+    @property
+    def alert_urls(self) -> list[SecretStr]:
+        return self._local.alert_urls
+
+
+class Settings(LocalSettings):
+    """Everything that was set, checked. Immutable by convention; secrets are `SecretStr`."""
+
+    def __init__(self, environment: _Environment, merchant: Merchant) -> None:
+        super().__init__(environment, merchant)
+        self._environment = environment
 
     @cached_property
     def cin7(self) -> Cin7Settings:
@@ -311,15 +335,6 @@ class Settings:
     def feed(self) -> FeedSettings:
         return FeedSettings(user=self._environment.feed_user, password=self._environment.feed_password)
 
-    @property
-    def ledger_url(self) -> str:
-        """SQLAlchemy address of the ledger; by default a SQLite file beside the warehouse."""
-        return _ledger_url(self._environment.ledger, self.paths)
-
-    @property
-    def alert_urls(self) -> list[SecretStr]:
-        return self._environment.alert_urls
-
 
 def _env_files() -> tuple[Path, ...]:
     """``.env``; or, when nothing at all is configured, the file a running sandbox has left."""
@@ -333,12 +348,6 @@ def _env_files() -> tuple[Path, ...]:
 def configured() -> bool:
     """Whether anybody has set this place up at all: a ``.env``, or a variable of either vendor."""
     return Path(".env").exists() or any(name.upper().startswith(("CIN7_", "EMARSYS_")) for name in os.environ)
-
-
-class _Where(BaseSettings):
-    model_config = SettingsConfigDict(extra="ignore", env_file=".env", env_ignore_empty=True)
-    warehouse: Path = Path("var/warehouse.duckdb")
-    ledger: str | None = None
 
 
 def paths() -> Paths:
@@ -368,22 +377,38 @@ def load_policy() -> Merchant:
     return load_merchant(_PolicyFile(_env_file=_env_files()).merchant_toml)
 
 
+def load_local() -> LocalSettings:
+    """What needs no credentials of a vendor. Raises `SettingsError` naming every fault."""
+    return LocalSettings(*_loaded(lambda _: _Local))
+
+
 def load_settings() -> Settings:
     """Settings from ``merchant.toml`` and the environment. Raises `SettingsError` naming every fault of both."""
+
+    def kind(merchant: Merchant | None) -> type[_Environment]:
+        cloud = merchant is not None and merchant.emarsys.edition == "engagement_cloud"
+        return _CloudEnvironment if cloud else _Environment
+
+    return Settings(*_loaded(kind))
+
+
+_Read = TypeVar("_Read", bound=_Local)
+
+
+def _loaded(kind: Callable[[Merchant | None], type[_Read]]) -> tuple[_Read, Merchant]:
     faults: list[str] = []
-    environment: _Environment | None = None
+    environment: _Read | None = None
     merchant: Merchant | None = None
     files = _env_files()
     try:
         merchant = load_policy()
     except SettingsError as error:
         faults += error.faults
-    cloud = merchant is not None and merchant.emarsys.edition == "engagement_cloud"
     try:
-        environment = (_CloudEnvironment if cloud else _Environment)(_env_file=files)
+        environment = kind(merchant)(_env_file=files)
     except ValidationError as error:
         faults = [*_environment_faults(error), *faults]
     if environment is None or merchant is None:
         hint = "" if files or configured() else "to try it without accounts: `cin7-emarsys sandbox` in another shell"
         raise SettingsError(faults, hint)
-    return Settings(environment, merchant)
+    return environment, merchant

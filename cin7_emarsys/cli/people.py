@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, known, progressing, settings, speaking, warehouse
+from cin7_emarsys.cli.terminal import Json, cannot, console, known, local, progressing, settings, speaking, warehouse
 
 Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
 Who = Annotated[str, typer.Argument(help="E-mail, or Cin7's customer id.")]
@@ -72,7 +72,7 @@ def add_alias(
 
     warehouse()
     with _writing():
-        row = aliases.add(settings(), who, person, reason)
+        row = aliases.add(local(), who, person, reason)
     typer.echo(views.as_json(row)) if as_json else console.print(views.people.joined(row))
 
 
@@ -83,7 +83,7 @@ def remove_alias(who: Annotated[str, typer.Argument(help="The alias.")], reason:
 
     warehouse()
     with _writing():
-        row = aliases.remove(settings(), who, reason)
+        row = aliases.remove(local(), who, reason)
     typer.echo(views.as_json(row)) if as_json else console.print(views.people.parted(row))
 
 

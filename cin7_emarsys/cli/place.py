@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, policy, progressing, settings, speaking
+from cin7_emarsys.cli.terminal import Json, cannot, console, local, policy, progressing, settings, speaking
 from cin7_emarsys.settings import paths
 
 app = typer.Typer()
@@ -243,7 +243,7 @@ def prune(
     from cin7_emarsys.operations.prune import prune as find
     from cin7_emarsys.operations.sync import instance
 
-    loaded = settings()
+    loaded = local()
     try:
         with progressing("prune", quiet=as_json), locks.held(loaded.paths.locks, "job-prune"), instance() as opened:
             found = find(loaded, opened, apply=apply)

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from cin7_emarsys import progress, views
 from cin7_emarsys.merchant import Merchant, SettingsError
-from cin7_emarsys.settings import Settings, load_policy, load_settings, paths
+from cin7_emarsys.settings import LocalSettings, Settings, load_local, load_policy, load_settings, paths
 
 if TYPE_CHECKING:
     from cin7_emarsys.warehouse.resource import Warehouse
@@ -57,6 +57,14 @@ def settings() -> Settings:
     """The checked settings; ends the command with every fault named."""
     try:
         return load_settings()
+    except SettingsError as error:
+        raise cannot(error) from None
+
+
+def local() -> LocalSettings:
+    """What needs no credentials; ends the command with every fault named."""
+    try:
+        return load_local()
     except SettingsError as error:
         raise cannot(error) from None
 

@@ -16,6 +16,7 @@ from cin7_emarsys.cli.terminal import (
     cannot,
     console,
     known,
+    local,
     progressing,
     settings,
     speaking,
@@ -77,7 +78,7 @@ def assign_exception(
 
     warehouse()
     with known():
-        row = watched.assign(settings(), name, who, reason, key)
+        row = watched.assign(local(), name, who, reason, key)
     typer.echo(views.as_json(row)) if as_json else console.print(views.exceptions.decided(row))
 
 
@@ -94,7 +95,7 @@ def ignore_exception(
 
     warehouse()
     with known():
-        row = watched.ignore(settings(), name, until, reason, key)
+        row = watched.ignore(local(), name, until, reason, key)
     typer.echo(views.as_json(row)) if as_json else console.print(views.exceptions.decided(row))
 
 
@@ -133,7 +134,7 @@ def test_alerts(as_json: Json = False) -> None:
 
     log = logging.getLogger("cin7_emarsys.alerts")
     log.addHandler(logging.NullHandler())  # the console has it already
-    outcome = trial(settings().alert_urls, log)
+    outcome = trial(local().alert_urls, log)
     rows = [{"channel": name, "trouble": trouble} for name, trouble in outcome.items()]
     if as_json:
         typer.echo(views.as_json({"channels": rows}))

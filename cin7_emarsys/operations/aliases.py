@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.operations.explain import NotKnown, fetch
 from cin7_emarsys.operations.runs import CannotRun
-from cin7_emarsys.settings import Settings
+from cin7_emarsys.settings import LocalSettings
 from cin7_emarsys.warehouse.resource import Warehouse
 
 _TABLE = (
@@ -25,7 +25,7 @@ _TABLE = (
 )
 
 
-def add(settings: Settings, alias: str, person: str, reason: str) -> dict[str, Any]:
+def add(settings: LocalSettings, alias: str, person: str, reason: str) -> dict[str, Any]:
     """Writes down that `alias` is `person` (e-mails, or Cin7's customer ids). Returns what was written.
 
     Raises `CannotRun` when that would go in a circle or join an account of many people, `NotKnown` when nothing in the
@@ -55,7 +55,7 @@ def add(settings: Settings, alias: str, person: str, reason: str) -> dict[str, A
     return row
 
 
-def remove(settings: Settings, alias: str, reason: str) -> dict[str, Any]:
+def remove(settings: LocalSettings, alias: str, reason: str) -> dict[str, Any]:
     """Takes an alias back. Returns what had been written; raises `NotKnown` when there is no such alias."""
     now = datetime.now(UTC).replace(tzinfo=None)
     wanted = alias.strip().lower()
@@ -87,7 +87,7 @@ def _named(connection: DuckDBPyConnection, who: str) -> str | None:
     return str(rows[0]["person_id"]) if rows else None
 
 
-def _audit(settings: Settings, command: str, reason: str, row: dict[str, Any], at: datetime) -> None:
+def _audit(settings: LocalSettings, command: str, reason: str, row: dict[str, Any], at: datetime) -> None:
     ledger = Ledger(settings.ledger_url)
     try:
         ledger.write_audit(

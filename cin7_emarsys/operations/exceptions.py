@@ -18,7 +18,7 @@ from duckdb import DuckDBPyConnection
 
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.operations.explain import NotKnown, fetch
-from cin7_emarsys.settings import Settings
+from cin7_emarsys.settings import LocalSettings
 from cin7_emarsys.warehouse import factory, gates
 from cin7_emarsys.warehouse.gates import Condition
 from cin7_emarsys.warehouse.resource import Warehouse
@@ -60,18 +60,18 @@ def shown(connection: DuckDBPyConnection, name: str, limit: int = 50, *, everyth
     }
 
 
-def assign(settings: Settings, name: str, who: str, reason: str, key: str | None = None) -> dict[str, Any]:
+def assign(settings: LocalSettings, name: str, who: str, reason: str, key: str | None = None) -> dict[str, Any]:
     """Writes down who deals with a class, or with one item of it. Returns what was written. Raises `NotKnown`."""
     return _decide(settings, "exceptions assign", name, key, reason, assigned_to=who)
 
 
-def ignore(settings: Settings, name: str, until: datetime, reason: str, key: str | None = None) -> dict[str, Any]:
+def ignore(settings: LocalSettings, name: str, until: datetime, reason: str, key: str | None = None) -> dict[str, Any]:
     """A class, or one item of it, alarms nobody until a moment (UTC; one gone by ends it). Raises `NotKnown`."""
     return _decide(settings, "exceptions ignore", name, key, reason, ignored_until=until)
 
 
 def _decide(
-    settings: Settings,
+    settings: LocalSettings,
     command: str,
     name: str,
     key: str | None,

@@ -23,7 +23,7 @@ from dagster import (
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from cin7_emarsys.merchant import Schedules, SettingsError
-from cin7_emarsys.settings import load_settings
+from cin7_emarsys.settings import load_policy
 from cin7_emarsys.settings_resource import SettingsResource
 
 DESCRIPTIONS: Mapping[str, str] = {
@@ -137,7 +137,7 @@ jobs = [
 def _cadence() -> Schedules:
     """The schedules of the policy; the defaults while there is none that can be read (`doctor` says what is wrong)."""
     try:
-        return load_settings().merchant.schedules
+        return load_policy().schedules
     except SettingsError:
         return Schedules()
 

@@ -26,7 +26,7 @@ from cin7_emarsys.emarsys.repair import PARKED, who
 from cin7_emarsys.emarsys.tables import batches, bodies, dead_letters, publication_items, publications, records
 from cin7_emarsys.merchant import Retention
 from cin7_emarsys.operations import dagster_internals
-from cin7_emarsys.settings import Settings
+from cin7_emarsys.settings import LocalSettings
 from cin7_emarsys.warehouse.resource import Warehouse
 
 _QUERIES = Path(__file__).parent / "retention"
@@ -48,7 +48,7 @@ class Aged:
 
 @dataclass(frozen=True)
 class _Place:
-    settings: Settings
+    settings: LocalSettings
     ledger: Ledger
     instance: DagsterInstance
     now: datetime
@@ -65,7 +65,7 @@ class _Place:
         return int(getattr(self.rules, f"{kind}_days"))
 
 
-def prune(settings: Settings, instance: DagsterInstance, *, apply: bool = False) -> list[Aged]:
+def prune(settings: LocalSettings, instance: DagsterInstance, *, apply: bool = False) -> list[Aged]:
     """Everything that has had its time, place by place; ``apply`` removes it, and notes that in the audit."""
     ledger = Ledger(settings.ledger_url)
     now = datetime.now(UTC).replace(tzinfo=None)

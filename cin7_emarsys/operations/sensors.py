@@ -32,7 +32,7 @@ from dagster import (
 from cin7_emarsys.merchant import SettingsError
 from cin7_emarsys.operations import dagster_internals, runs, telling
 from cin7_emarsys.operations.telling import State, Watched
-from cin7_emarsys.settings import configured, load_settings, paths
+from cin7_emarsys.settings import configured, load_local, load_policy, paths
 from cin7_emarsys.warehouse.exceptions import Standing
 from cin7_emarsys.warehouse.factory import EMAIL
 
@@ -45,7 +45,7 @@ def _tell(context: SensorEvaluationContext, watched: Iterable[Watched]) -> SkipR
     """Posts what has changed to each channel. Raises `Undelivered`, and `SettingsError` when channels are not known."""
     if not configured() and not paths().sandbox_env.exists():
         return SkipReason("nothing is set up here (no .env, no CIN7_ or EMARSYS_ variable), so nobody is told")
-    settings = load_settings()
+    settings = load_local()
     people = settings.merchant.owners
     named = (replace(each, who=people.get(each.who, each.who)) for each in watched)
     posted = telling.tell(settings, context.sensor_name, named, context.log)
@@ -211,9 +211,9 @@ def heartbeat(context: SensorEvaluationContext) -> SkipReason:
     if mute:
         return SkipReason(f"the outside watcher is not called, because {', '.join(mute)} cannot tell anybody")
     try:
-        url = load_settings().merchant.alerts.heartbeat_url
+        url = load_policy().alerts.heartbeat_url
     except SettingsError:
-        return SkipReason("beat; the settings cannot be read, so the outside watcher is not called")
+        return SkipReason("beat; merchant.toml cannot be read, so the outside watcher is not called")
     if not url:
         return SkipReason("beat")
     with urllib.request.urlopen(url, timeout=_PING_SECONDS):  # noqa: S310 - checked by the settings

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 from cin7_emarsys.merchant import Alerts
 from cin7_emarsys.operations import alerts
 from cin7_emarsys.operations.alerts import Alert, Channel, ChannelFailed
-from cin7_emarsys.settings import Settings
+from cin7_emarsys.settings import LocalSettings
 
 State = Literal["good", "WARNING", "CRITICAL"]
 _TOGETHER = 15  # a message of forty alerts is not read
@@ -50,7 +50,7 @@ class Undelivered(Exception):
 
 
 def tell(
-    settings: Settings, sensor: str, watched: Iterable[Watched], log: logging.Logger, now: datetime | None = None
+    settings: LocalSettings, sensor: str, watched: Iterable[Watched], log: logging.Logger, now: datetime | None = None
 ) -> int:
     """Posts to each channel what has changed for it, and what waits. Returns how many alerts were taken.
 

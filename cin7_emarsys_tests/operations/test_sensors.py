@@ -216,9 +216,18 @@ def test_the_heartbeat_is_written_and_the_watcher_called(
 def test_without_settings_the_heart_still_beats(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from cin7_emarsys.settings import paths
 
-    monkeypatch.delenv("CIN7_ACCOUNT_ID")
-    assert "settings cannot be read" in place.tick("heartbeat")
+    monkeypatch.setenv("MERCHANT_TOML", "nowhere.toml")
+    assert "merchant.toml cannot be read" in place.tick("heartbeat")
     assert paths().heartbeat.exists()
+
+
+def test_people_are_told_that_a_job_fails_for_want_of_credentials(
+    place: Place, told: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CIN7_ACCOUNT_ID")
+    place.run(raises=True)
+    place.tick("run_failures")
+    assert "CRITICAL job stock failed" in told.take()[0]
 
 
 @pytest.mark.filterwarnings("ignore:The `__fields__` attribute is deprecated")
