@@ -298,7 +298,8 @@ def _tiles(facts: Facts) -> list[Tile]:
 
 def flows(facts: Facts) -> dict[str, Any]:
     """Balance and delivery: where every record is, and what was sent day by day. Raises `NothingPublished`."""
-    today = facts.published_at.date()
+    rows = facts.once("today")
+    today = rows[0]["day"] if rows and rows[0]["day"] else facts.published_at.date()
     return {
         "balance": facts.ask("flows"),
         "excluded": facts.once("excluded"),

@@ -197,6 +197,20 @@ def test_balance_counts_every_row_once_and_days_without_any_are_there(shop: Shop
     assert [version["version"] for version in found["publications"]] == [2, 1]
 
 
+def test_days_are_those_of_the_merchant(shop: Shop) -> None:
+    shop.connection.execute(
+        "begin; update staging.tenant set time_zone = 'Australia/Sydney'; "
+        "update delivery.batches set closed_at = '2026-11-23 14:00'; "
+        "update mart.availability_events set changed_at = '2026-11-23 14:00'"
+    )
+    found = pages.flows(shop.facts)
+    today = next(tile.count for tile in light(shop)["tiles"] if tile.text == "back in stock today")
+    shop.connection.execute("rollback")
+    sent, changes = found["sent"][-1], found["changes"][-1]
+    assert (sent["day"].day, sent["accepted"], sent["unknown"]) == (24, 1, 1), "one in the morning, in Sydney"
+    assert (changes["day"].day, changes["came_back"]) == (24, today)
+
+
 def test_look_up_finds_an_item_in_any_case_with_its_time_line(shop: Shop) -> None:
     item = look_up(shop.facts, " tent")["item"]
     kinds = [entry["kind"] for entry in item["timeline"]]
