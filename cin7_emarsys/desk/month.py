@@ -30,9 +30,9 @@ def span(month: str) -> tuple[date, date]:
         if not re.fullmatch(r"\d{4}-\d{2}", month, re.ASCII):
             raise ValueError
         first = date.fromisoformat(f"{month}-01")
-    except ValueError:
+        return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    except (ValueError, OverflowError):
         raise NoSuchMonth("a month is written as YYYY-MM, for example 2026-11") from None
-    return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
 
 
 def close(facts: Facts, month: str, *, limit: int = _LISTED) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Facts:
                 self.connection.execute(f"create or replace temp table items as {items}")
                 self._has_items = True
             return fetch(self.connection, file, **parameters)
-        except duckdb.CatalogException:
+        except (duckdb.CatalogException, duckdb.BinderException):
             raise NothingPublished(
                 "This has not been worked out yet: run cin7-emarsys sync nightly once to its end."
             ) from None

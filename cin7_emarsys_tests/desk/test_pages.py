@@ -258,6 +258,13 @@ def test_what_has_not_been_built_says_so() -> None:
             asked()
 
 
+def test_a_copy_of_an_earlier_version_says_what_to_do(shop: Shop) -> None:
+    shop.connection.execute("begin; alter table mart.availability_events rename column to_available to was_called_so")
+    with pytest.raises(NothingPublished, match="sync nightly"):
+        pages.flows(shop.facts)
+    shop.connection.execute("rollback")
+
+
 def test_a_warehouse_that_is_built_and_empty_is_not_safe_to_send() -> None:
     empty = Shop()
     found = pages.overview(empty.build().facts, empty.merchant, NOW)
