@@ -5,7 +5,6 @@ What belongs here: keys, descriptions, metadata, check results. What does not: r
 
 # Dagster reads the annotations of its functions, so they must not be postponed.
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from cin7_emarsys import freshness
 from cin7_emarsys.cin7 import availability, extract, load, sales, second_look
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.cin7.load import Loaded
@@ -40,7 +40,7 @@ class ReadConfig(Config):
     full: bool = Field(default=False, description="Read everything anew instead of what changed since the last read.")
 
 
-def _spec(table: str, description: str, hours: int, deps: list[str], group: str = GROUP) -> AssetSpec:
+def _spec(table: str, description: str, fresh: FreshnessPolicy, deps: list[str], group: str = GROUP) -> AssetSpec:
     return AssetSpec(
         ["raw", table],
         deps=[AssetKey(dep.split("/")) for dep in deps],
@@ -48,7 +48,7 @@ def _spec(table: str, description: str, hours: int, deps: list[str], group: str 
         description=description,
         owners=["team:data"],
         kinds={"cin7", "duckdb"},
-        freshness_policy=FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)),
+        freshness_policy=fresh,
         metadata={"dagster/column_schema": _schema(table)} if table in load.TABLES else {},
     )
 
@@ -126,7 +126,7 @@ _REFERENCES = {
 
 @multi_asset(
     name="raw__reference",
-    specs=[_spec(table, text, 30, ["cin7/account"]) for table, text in _REFERENCES.items()],
+    specs=[_spec(table, text, freshness.nightly(), ["cin7/account"]) for table, text in _REFERENCES.items()],
     op_tags={"dagster/priority": "9"},
 )
 def reference(settings: SettingsResource, warehouse: Warehouse) -> Iterator[MaterializeResult[Any]]:
@@ -145,18 +145,18 @@ def reference(settings: SettingsResource, warehouse: Warehouse) -> Iterator[Mate
 
 
 _LISTS = {
-    "products": ("Products as Cin7 has them, deprecated ones and bills of material included.", 2),
-    "product_families": ("Which variants belong together.", 30),
-    "customers": ("Customers and their contacts, with e-mail and consent.", 2),
+    "products": ("Products as Cin7 has them, deprecated ones and bills of material included.", freshness.daytime()),
+    "product_families": ("Which variants belong together.", freshness.nightly()),
+    "customers": ("Customers and their contacts, with e-mail and consent.", freshness.daytime()),
 }
 
 
 def _list(table: str) -> AssetsDefinition:
-    description, hours = _LISTS[table]
+    description, fresh = _LISTS[table]
 
     @multi_asset(
         name=f"raw__{table}",
-        specs=[_spec(table, description, hours, ["cin7/account"])],
+        specs=[_spec(table, description, fresh, ["cin7/account"])],
         op_tags={"dagster/priority": "8"},
     )
     def read(config: ReadConfig, settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
@@ -175,11 +175,14 @@ def _list(table: str) -> AssetsDefinition:
         _spec(
             "sale_headers",
             "Headers of all sales: what changed, and which details have to be read.",
-            1,
+            freshness.orders(),
             ["cin7/account"],
         ),
         _spec(
-            "credit_note_headers", "Headers of all credit notes, to find those of no listed sale.", 1, ["cin7/account"]
+            "credit_note_headers",
+            "Headers of all credit notes, to find those of no listed sale.",
+            freshness.orders(),
+            ["cin7/account"],
         ),
     ],
     op_tags={"dagster/priority": "7"},
@@ -203,7 +206,7 @@ def sale_headers(
         _spec(
             "unallocated_sales",
             "Details of sales that are authorised without allocation, read first: Cin7's stock figures do not show them.",
-            1,
+            freshness.orders(),
             ["raw/sale_headers"],
         )
     ],
@@ -223,20 +226,25 @@ def unallocated_sales(settings: SettingsResource, warehouse: Warehouse) -> Mater
         _spec(
             "availability",
             "A complete snapshot of stock, taken right after the sale headers, and whether it can be trusted.",
-            1,
+            freshness.stock(),
             ["raw/sale_headers", "raw/unallocated_sales"],
         ),
-        _spec("snapshots", "Every snapshot taken: when, how many rows, trusted or why not.", 1, ["raw/sale_headers"]),
+        _spec(
+            "snapshots",
+            "Every snapshot taken: when, how many rows, trusted or why not.",
+            freshness.stock(),
+            ["raw/sale_headers"],
+        ),
         _spec(
             "snapshot_untrusted_skus",
             "SKUs whose rows in a snapshot cannot be trusted, and why.",
-            1,
+            freshness.stock(),
             ["raw/sale_headers"],
         ),
         _spec(
             "vanished",
             "Products of which stock rows were gone from one snapshot to the next; a fall of theirs is seen live first.",
-            1,
+            freshness.stock(),
             ["raw/sale_headers"],
         ),
     ],
@@ -274,11 +282,17 @@ def availability_snapshot(
         _spec(
             "second_looks",
             "Products about to come back into stock that were read once more, live, and whether that worked.",
-            1,
+            freshness.stock(),
             ["mart/second_look_wanted"],
             "second_look",
         ),
-        _spec("second_look_rows", "Their stock rows as they were then.", 1, ["mart/second_look_wanted"], "second_look"),
+        _spec(
+            "second_look_rows",
+            "Their stock rows as they were then.",
+            freshness.stock(),
+            ["mart/second_look_wanted"],
+            "second_look",
+        ),
     ],
     op_tags={"dagster/priority": "5"},
 )
@@ -302,10 +316,15 @@ def second_look_rows(
         _spec(
             "sales",
             "Sales with their lines, fulfilments, invoices and credit notes, read one by one from the queue.",
-            2,
+            freshness.daytime(),
             ["raw/sale_headers", "raw/unallocated_sales"],
         ),
-        _spec("credit_notes", "Credit notes that belong to no listed sale.", 2, ["raw/credit_note_headers"]),
+        _spec(
+            "credit_notes",
+            "Credit notes that belong to no listed sale.",
+            freshness.daytime(),
+            ["raw/credit_note_headers"],
+        ),
     ],
     op_tags={"dagster/priority": "1"},
 )

@@ -4,11 +4,11 @@ What belongs here: the asset. What does not: what the pages show (``pages.py``),
 """
 
 # Dagster reads the annotations of its functions, so they must not be postponed.
-from datetime import timedelta
 from typing import Any
 
-from dagster import AssetKey, AssetsDefinition, FreshnessPolicy, MaterializeResult, MetadataValue, asset
+from dagster import AssetKey, AssetsDefinition, MaterializeResult, MetadataValue, asset
 
+from cin7_emarsys import freshness
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse.assets import key_of
 from cin7_emarsys.warehouse.factory import models
@@ -26,7 +26,7 @@ from cin7_emarsys.warehouse.resource import Warehouse
     "orphans, balance and delivery. HTML to read, CSV to reckon with.",
     owners=["team:operations"],
     kinds={"html", "csv"},
-    freshness_policy=FreshnessPolicy.time_window(fail_window=timedelta(hours=30)),
+    freshness_policy=freshness.nightly(),
 )
 def report(settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
     """Writes the report from a fresh copy of the warehouse."""

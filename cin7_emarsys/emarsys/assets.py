@@ -5,7 +5,6 @@ What belongs here: keys, descriptions, metadata, checks. What does not: how a fl
 
 # Dagster reads the annotations of its functions, so they must not be postponed.
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from dagster import (
     AssetsDefinition,
     AssetSpec,
     Config,
-    FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
     TableColumn,
@@ -25,7 +23,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from cin7_emarsys import guards
+from cin7_emarsys import freshness, guards
 from cin7_emarsys.emarsys.contacts import deliver_contacts
 from cin7_emarsys.emarsys.delivery import Delivery, Report, keep_examples
 from cin7_emarsys.emarsys.events import deliver_events
@@ -118,7 +116,7 @@ def _flow(name: str) -> AssetsDefinition:
         description=description,
         owners=["team:operations" if name == "catalogue" else "team:marketing"],
         kinds={"emarsys"},
-        freshness_policy=FreshnessPolicy.time_window(fail_window=timedelta(hours=2)),
+        freshness_policy=freshness.daytime(),
     )
     def export(
         context: AssetExecutionContext, config: ExportConfig, settings: SettingsResource, warehouse: Warehouse
@@ -176,7 +174,7 @@ _LEDGER_TABLES = {
             description=description,
             owners=["team:data"],
             kinds={"duckdb", "sqlite"},
-            freshness_policy=FreshnessPolicy.time_window(fail_window=timedelta(hours=30)),
+            freshness_policy=freshness.nightly(),
         )
         for table, description in _LEDGER_TABLES.items()
     ],

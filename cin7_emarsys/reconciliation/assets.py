@@ -4,7 +4,6 @@ What belongs here: keys, descriptions, metadata. What does not: the comparisons 
 """
 
 # Dagster reads the annotations of its functions, so they must not be postponed.
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +12,6 @@ from dagster import (
     AssetKey,
     AssetsDefinition,
     Config,
-    FreshnessPolicy,
     MaterializeResult,
     TableColumn,
     TableSchema,
@@ -21,6 +19,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from cin7_emarsys import freshness
 from cin7_emarsys.reconciliation.read_back import COLUMNS, Scope, read_contacts
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import gates
@@ -50,7 +49,7 @@ class ReadBackConfig(Config):
             [TableColumn(name, kind, description=meaning) for name, (kind, meaning) in COLUMNS.items()]
         )
     },
-    freshness_policy=FreshnessPolicy.time_window(fail_window=timedelta(hours=30)),
+    freshness_policy=freshness.nightly(),
 )
 def contacts_read(
     context: AssetExecutionContext, config: ReadBackConfig, settings: SettingsResource, warehouse: Warehouse

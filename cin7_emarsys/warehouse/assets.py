@@ -5,7 +5,6 @@ Belongs here: keys, owners, descriptions, metadata, check results. Does not belo
 
 # Dagster reads the annotations of its functions, so they must not be postponed.
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +19,6 @@ from dagster import (
     AssetKey,
     AssetsDefinition,
     AssetSpec,
-    FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
     TableColumn,
@@ -30,7 +28,7 @@ from dagster import (
     multi_asset_check,
 )
 
-from cin7_emarsys import guards
+from cin7_emarsys import freshness, guards
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import exceptions, factory, gates
 from cin7_emarsys.warehouse.factory import Model, build, models
@@ -103,9 +101,9 @@ def _spec(model: Model) -> AssetSpec:
             "file": model.file,
             "docs": MetadataValue.path("docs/data-dictionary.md"),
         },
-        freshness_policy=FreshnessPolicy.time_window(
-            fail_window=timedelta(hours=30 if model.name in _READ_NIGHTLY or model.schema in _BESIDE else 2)
-        ),
+        freshness_policy=freshness.nightly()
+        if model.name in _READ_NIGHTLY or model.schema in _BESIDE
+        else freshness.daytime(),
     )
 
 

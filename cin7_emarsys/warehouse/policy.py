@@ -40,6 +40,7 @@ TABLES: dict[str, dict[str, str]] = {
         "contact_key": "VARCHAR",
         "field_map_fingerprint": "VARCHAR",
         "history_sales_data": "BOOLEAN",
+        "nightly_hours": "INTEGER",
     },
     "sellable_locations": {"position": "INTEGER", "location": "VARCHAR"},
     "blocked_bins": {"entry": "VARCHAR"},
@@ -145,6 +146,7 @@ def _rows(merchant: Merchant) -> dict[str, Sequence[dict[str, Any]]]:
         "contact_key": merchant.contacts.key,
         "field_map_fingerprint": merchant.contacts.fingerprint,
         "history_sales_data": merchant.orders.history_sales_data,
+        "nightly_hours": merchant.alerts.nightly_hours,
     }
     return {
         "settings": [settings],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 from dagster import AssetKey, AssetSpec
 from syrupy.assertion import SnapshotAssertion
 
 from cin7_emarsys.definitions import defs
 from cin7_emarsys.operations.jobs import DESCRIPTIONS, run_config
+from cin7_emarsys_tests.conftest import PROJECT
 
 ENDS = {
     "cin7/account",
@@ -109,3 +112,22 @@ def test_importing_the_definitions_opens_nothing_and_loads_no_heavy_room() -> No
     )
     found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_policy_says_when_an_asset_is_not_up_to_date(tmp_path: Path) -> None:
+    policy = (PROJECT / "merchant.toml").read_text()
+    for name, was, now in (("stock_minutes", 60, 90), ("orders_minutes", 60, 120), ("nightly_hours", 30, 50)):
+        policy = policy.replace(f"{name} = {was}", f"{name} = {now}")
+    file = tmp_path / "merchant.toml"
+    file.write_text(policy)
+    program = (
+        "from cin7_emarsys.definitions import defs\n"
+        "specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}\n"
+        "for key in ('raw/availability', 'raw/sale_headers', 'mart/ats', 'emarsys/contacts', 'operations/report'):\n"
+        "    print(specs[key].freshness_policy.fail_window.to_timedelta().total_seconds() / 60)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True, text=True, check=True, env=os.environ | {"MERCHANT_TOML": str(file)},
+    )  # fmt: skip
+    assert [float(minutes) for minutes in found.stdout.split()] == [90, 120, 240, 240, 3000]

@@ -159,3 +159,13 @@ def test_stock_that_cannot_be_trusted_for_hours_is_as_old_as_its_first_snapshot(
     assert (found["count"], found["age_hours"], found["overdue"]) == (1, 10, True)
     if name == "snapshot_trusted":
         assert "sync stock --release n20 --reason" in found["next_step"]
+
+
+def test_a_source_is_late_when_the_policy_says_so() -> None:
+    late = classes()["source_lag"]
+    for hours, expected in ((30, 1), (50, 0)):
+        world = World(alerts={"nightly_hours": hours})
+        world.put("raw.watermarks", {"entity": "products", "completed_at": "2026-11-24 10:00:00"})
+        world.put("raw.watermarks", {"entity": "sale_headers", "completed_at": "2026-11-25 20:00:00"})
+        gate, _ = exceptions.record(world.connection, [late], world.merchant)["source_lag"]
+        assert gate.rows == expected, hours
