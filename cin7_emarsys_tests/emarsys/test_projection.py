@@ -178,6 +178,9 @@ def test_the_checks_find_what_a_person_must_see(both: Both) -> None:
         both.ledger.published(version, long_ago)
     both.ledger.collected("hash 0", long_ago)
     both.project()
+    with both.warehouse.write() as connection:
+        connection.execute("create schema if not exists staging")
+        connection.execute("create table staging.tenant as select timestamp '2020-01-02 01:00:00' as as_of")
     folder = Path(gates.__file__).parent.parent / "emarsys" / "checks"
     with both.warehouse.read() as connection:
         found = {each.name: gates.ask(connection, each) for each in gates.read(folder)}

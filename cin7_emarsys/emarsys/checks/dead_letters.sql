@@ -8,8 +8,8 @@
 -- next_step: Correct the record where it comes from (Cin7) or the field map; it goes again by itself once it has changed. `dead-letters list` shows them.
 select
     flow, code, any_value(reason) as reason, count(*) as records, min(opened_at) as since,
-    date_diff('hour', min(opened_at), cast(current_timestamp as timestamp)) as hours
-from delivery.dead_letters
+    date_diff('hour', min(opened_at), any_value(tenant.as_of)) as hours
+from delivery.dead_letters, staging.tenant as tenant
 where closed_at is null
 group by flow, code
 order by since

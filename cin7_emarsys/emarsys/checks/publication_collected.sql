@@ -7,10 +7,10 @@
 -- critical: hours 24
 -- next_step: See in Predict Data Sources whether Emarsys still fetches the file (address, password, interval), and whether `cin7-emarsys serve` runs.
 select version, published_at, rows, url
-from delivery.publications
+from delivery.publications, staging.tenant as tenant
 where collected_at is null and url like 'file:%'
     and exists (from delivery.publications as earlier where earlier.collected_at is not null)
     and version > (select max(version) from delivery.publications where collected_at is not null)
-    and published_at < cast(current_timestamp as timestamp) - interval 1 day
+    and published_at < tenant.as_of - interval 1 day
 order by version
 limit 1
