@@ -87,11 +87,18 @@ def _selection(job: str) -> AssetSelection:
     exports = _assets(*_EXPORTS[job])
     models: AssetSelection = exports.upstream() & AssetSelection.key_prefixes("staging", "mart")
     if job in ("stock", "products"):  # the history of a state belongs to the run that changes the state
-        models = models | _assets("staging/allocated_orders", "mart/availability_events", "mart/evidence")
+        models = models | _assets("mart/availability_events", "mart/evidence")
+    if job != "customers":  # wherever the stock is compared with the orders, by the newest of them
+        models = models | _assets("staging/allocated_orders")
     if job in ("orders", "customers"):  # the statement and its history belong to the runs that change values
         models = models | _assets(*_STATEMENT, *_READ_BACK)
     if job == "orders":  # it builds all that is compared but for this, so that what it sent is accounted for at once
         models = models | _assets("mart/excluded") | AssetSelection.key_prefixes("reconciliation")
+    if job in (
+        "stock",
+        "orders",
+    ):  # what is in doubt or on its way too long is known at once, also while one of them hangs
+        models = models | AssetSelection.key_prefixes("delivery")
     return _assets(*_READS[job]) | models | exports
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from cin7_emarsys.warehouse import factory, gates
+from cin7_emarsys.warehouse import exceptions, factory, gates
 from cin7_emarsys_tests.warehouse.world import T0, World, credit_note, invoice, line, order, part
 
 
@@ -116,6 +116,22 @@ def test_checks_of_stock_name_what_is_behind_them(wrong: World) -> None:
     assert sample(wrong, "kit_faults") == [{"sku": "KIT", "fault": "missing", "path": "KIT → GONE"}]
     (held,) = sample(wrong, "allocated_is_ordered")
     assert (held["sku"], held["allocated"], held["in_open_orders"], held["orders"]) == ("A", 3, 9, "SO-s0")
+
+
+def test_an_order_that_is_not_read_or_is_younger_than_the_stock_proves_nothing_about_allocations() -> None:
+    allocated: list[dict[str, Any]] = [{"sku": "A", "on_hand": 5, "Allocated": 3}]
+    unread = {"SaleID": "s2", "OrderNumber": "SO-s2", "OrderStatus": "AUTHORISED", "Updated": T0}
+    world = good().snapshot("n2", "2026-11-24 10:15", allocated).put("raw.sale_headers", unread).build()
+    exceptions.prepare(world.connection, world.merchant)
+    assert sample(world, "allocated_is_ordered") == []
+    world.connection.execute("delete from raw.sale_headers where SaleID = 's2'")
+    world.sale("s2", {"Updated": "2026-11-24 11:00"}, Status="ORDERED", Order=order(line("A", 2))).build()
+    assert sample(world, "allocated_is_ordered") == []
+    world.snapshot("n3", "2026-11-24 12:00", allocated).build()
+    (row,) = sample(world, "allocated_is_ordered")
+    world.put("operations.exception_items", {"class": "allocated_is_ordered", "key": "A", "first_seen_at": T0})
+    world.put("raw.sale_headers", unread | {"SaleID": "s3"}).build()
+    assert sample(world, "allocated_is_ordered") == [row], "what was found before stays"
 
 
 def test_flows_are_stopped_by_their_gates(wrong: World) -> None:
