@@ -116,7 +116,7 @@ def take_snapshot(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_row_dr
             replaced = load.extract_of(connection, "availability")
             connection.execute("delete from raw.rejected where entity = 'availability' and last_seen < ?", [last.at])
             load.set_watermark(connection, "availability", last.at, last.id, "full", finished, cin7.calls - before)
-        load.keep_drift(connection, "availability", last.drift, last.at)
+        load.keep_drift(connection, "availability", last.drift, last.at, complete=reason is None)
         connection.execute("drop table landed")
     if reason is None:
         # Whole stock, every few minutes: kept as long as other pages it would fill the disk. What is not trusted stays.

@@ -258,7 +258,7 @@ def _settle(
         connection.execute(
             "delete from raw.rejected where entity = $entity and last_seen < $at", {"entity": table, "at": at}
         )
-    keep_drift(connection, table, manifest.get("drift", {}), at)
+    keep_drift(connection, table, manifest.get("drift", {}), at, complete=complete)
     crash.point("loaded")
 
 
@@ -276,14 +276,23 @@ def keep_rejected(connection: DuckDBPyConnection, entity: str, folder: Path, at:
         )
 
 
-def keep_drift(connection: DuckDBPyConnection, entity: str, drift: Mapping[str, int], at: datetime) -> None:
-    """Takes the unknown fields of an extract into `raw.schema_drift`; what Cin7 documents and we do not use is none."""
+def keep_drift(
+    connection: DuckDBPyConnection, entity: str, drift: Mapping[str, int], at: datetime, *, complete: bool
+) -> None:
+    """Takes the unknown fields of an extract into `raw.schema_drift`; what Cin7 documents and we do not use is none.
+
+    What a ``complete`` extract no longer has is gone.
+    """
     strange = {name: seen for name, seen in drift.items() if name not in DOCUMENTED.get(entity, frozenset())}
     if strange:
         connection.execute(
             "insert into raw.schema_drift select $entity, key, value::bigint, $at, $at from json_each($fields) "
             "on conflict (entity, field) do update set seen = excluded.seen, last_seen = excluded.last_seen",
             {"entity": entity, "at": at, "fields": json.dumps(strange)},
+        )
+    if complete:
+        connection.execute(
+            "delete from raw.schema_drift where entity = $entity and last_seen < $at", {"entity": entity, "at": at}
         )
 
 

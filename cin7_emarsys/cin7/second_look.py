@@ -101,7 +101,7 @@ def take(cin7: Cin7, warehouse: Warehouse, landing: Path, *, max_calls: int) -> 
                 'where "ID" in (select look[1] from looks) '
                 f"qualify row_number() over (partition by {load.AVAILABILITY_KEYS} order by _line desc) = 1"
             )
-        load.keep_drift(connection, "availability", extract.drift, extract.at)
+        load.keep_drift(connection, "availability", extract.drift, extract.at, complete=False)
         connection.execute("drop table looks")
     failed = sum(asked.product_id in trouble for asked in wanted)
     return SecondLook(len(wanted), failed, cin7.calls - before, whole)

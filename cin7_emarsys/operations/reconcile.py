@@ -6,6 +6,7 @@ What belongs here: the order of it, and what it found in figures. What does not:
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def reconcile(settings: Settings, warehouse: Warehouse, catalogue: Path | None =
     export = None
     if catalogue is not None:  # before anything is asked: a wrong file should cost no call
         with warehouse.write() as connection:
-            export = catalogue_export.load(connection, catalogue, exceptions.now(connection))
+            now = max(exceptions.now(connection), datetime.now(UTC).replace(tzinfo=None))  # the file was taken just now
+            export = catalogue_export.load(connection, catalogue, now)
     read = read_contacts(settings, warehouse, scope="due")
     models = [name for name, model in factory.models().items() if model.schema == "reconciliation"]
     conditions = [

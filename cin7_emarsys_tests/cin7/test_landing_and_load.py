@@ -296,6 +296,11 @@ def test_strange_fields_are_counted_and_documented_ones_are_not(room: Room) -> N
     room.load("products", rows[:2])
     drift = "select entity, field, seen, first_seen, last_seen from raw.schema_drift"
     assert room.query(drift) == [("products", "VendorAddition", 2, first, room.at)]
+    plain = [_product(n) for n in range(3)]
+    room.load("products", plain)
+    assert len(room.query(drift)) == 1, "others may have it still"
+    room.load("products", plain, complete=True)
+    assert room.query(drift) == []
 
 
 def test_nested_records_arrive_typed(room: Room) -> None:

@@ -1,5 +1,5 @@
 -- title: Contacts at Emarsys that lost all they had to another address: {rows}
--- assets: mart.contacts
+-- assets: reconciliation.orphans
 -- severity: warn
 -- key: contact
 -- owner: marketing
@@ -9,4 +9,8 @@ select md5(contacts.email) as contact, persons.customer_id, persons.joined_into 
 from mart.contacts as contacts
 join mart.persons as persons on persons.person_id = contacts.person_id
 where contacts.left_behind
+    and not exists ( -- deleted or joined there, as this asks for
+        from reconciliation.contacts_read as read
+        where read.email = contacts.email and read.ours and not read.found and read.code = '2008'
+    )
 order by persons.customer_id, contact

@@ -176,27 +176,30 @@ named as (
         window same as (partition by what, key, field)
     )
 ),
-causes(cause, expected, role, next_step) as (
+causes(what, cause, expected, role, next_step) as (
     values
-        ('not_applied', false, 'operations',
+        ('contact', 'not_applied', false, 'operations',
             'Emarsys accepted our value and does not have it: cin7-emarsys replay --since ... sends it again; if it stays, '
             || 'ask Emarsys support.'),
-        ('changed_there', false, 'marketing',
+        ('contact', 'changed_there', false, 'marketing',
             'Somebody changes this at Emarsys: stop that, or take the field out of the field map; cin7-emarsys replay sends '
             || 'ours again.'),
-        ('emptied_there', false, 'marketing',
+        ('contact', 'emptied_there', false, 'marketing',
             'Somebody empties this at Emarsys: stop that, or take the field out of the field map; cin7-emarsys replay sends '
             || 'ours again.'),
-        ('not_cleared', false, 'marketing',
+        ('contact', 'not_cleared', false, 'marketing',
             'Something else fills this field at Emarsys: stop that, or take it out of the field map.'),
-        ('changed_here_since', true, 'operations', 'Nothing: it goes with the next export of contacts.'),
-        ('consent_disagrees', false, 'marketing',
+        ('contact', 'changed_here_since', true, 'operations', 'Nothing: it goes with the next export of contacts.'),
+        ('contact', 'consent_disagrees', false, 'marketing',
             'Cin7 and Emarsys disagree about consent: ask the person, then correct the wrong one.'),
-        ('not_collected_yet', true, 'operations', 'Nothing: Emarsys has it when it next fetches the file.'),
-        ('waiting', true, 'operations', 'Nothing: the lines go with the next export (cin7-emarsys sync orders).'),
-        ('refused', true, 'operations', 'See cin7-emarsys dead-letters list --flow sales.'),
-        ('parked', true, 'operations', 'See cin7-emarsys unknowns list --flow sales.'),
-        ('too_much', false, 'operations',
+        ('item', 'changed_there', false, 'marketing',
+            'Emarsys fetched our file and says something else: read the report of its last import in Predict Data Sources, '
+            || 'then cin7-emarsys sync products; if it stays, somebody else loads products.'),
+        ('item', 'not_collected_yet', true, 'operations', 'Nothing: Emarsys has it when it next fetches the file.'),
+        ('order', 'waiting', true, 'operations', 'Nothing: the lines go with the next export (cin7-emarsys sync orders).'),
+        ('order', 'refused', true, 'operations', 'See cin7-emarsys dead-letters list --flow sales.'),
+        ('order', 'parked', true, 'operations', 'See cin7-emarsys unknowns list --flow sales.'),
+        ('order', 'too_much', false, 'operations',
             'Emarsys accepted more of this order than there is: see cin7-emarsys ledger --order; cin7-emarsys sync orders '
             || 'sends the reversal.')
 )
@@ -207,7 +210,7 @@ select
     coalesce(owners.who, causes.role) as owner,
     causes.next_step
 from named
-join causes on causes.cause = named.cause
+join causes on causes.what = named.what and causes.cause = named.cause
 left join policy.owners as owners on owners.role = causes.role
 left join reconciliation.drift as prior
     on prior.what = named.what and prior.key = named.key and prior.field = named.field and prior.cause = named.cause

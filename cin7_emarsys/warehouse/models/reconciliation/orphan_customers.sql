@@ -4,7 +4,7 @@
 -- @column missing_at: emarsys or cin7.
 -- @column person: Customer id (with the number of the contact), or a hash where there is none; never an address.
 -- @column email: The address, if any; stays in the warehouse.
--- @column cause: The rule that leaves it out, not_yet_due, never_sent, rejected, duplicate_key, deleted_there; the other
+-- @column cause: The rule that leaves it out, not_yet_due (for a day at most), never_sent, rejected, duplicate_key, deleted_there; the other
 -- way round: no_longer_in_cin7, merged, a rule that leaves it out now, only_in_emarsys.
 -- @column since: Since when, as far as it is known (UTC).
 with last_export as (select max("at") as "at" from delivery.records where flow = 'contacts'),
@@ -51,12 +51,13 @@ there as (
             when latest.outcome = 'rejected' and latest.code = '2010' then 'duplicate_key'
             when latest.outcome = 'rejected' then 'rejected'
             when latest.outcome is not null then 'not_yet_due' -- goes again by itself
-            when customers.updated_at > last_export."at" then 'not_yet_due'
+            when customers.updated_at > greatest(last_export."at", tenant.as_of - interval 1 day) then 'not_yet_due'
             else 'never_sent'
         end as cause,
         coalesce(latest."at", customers.updated_at) as since
     from mart.contacts as contacts
     cross join last_export
+    cross join staging.tenant as tenant
     left join latest on latest.key = contacts.email
     left join staging.customers as customers on customers.customer_id = contacts.customer_id
     where not exists (from accepted where accepted.email = contacts.email)

@@ -4,7 +4,7 @@
 -- @column missing_at: emarsys or cin7.
 -- @column sku: The SKU; the product's id where it has none.
 -- @column product_id: The product, where there is one.
--- @column cause: The rule that leaves it out, deprecated, not_yet_due, never_sent, rejected, not_collected_yet,
+-- @column cause: The rule that leaves it out, deprecated, not_yet_due (for a day at most), never_sent, rejected, not_collected_yet,
 -- not_in_export (of an export a person took from Emarsys); the other way round: renamed, gone_from_cin7, still_available,
 -- sold_but_unknown, only_in_emarsys (in such an export).
 -- @column since: Since when, as far as it is known (UTC).
@@ -22,15 +22,18 @@ there as (
             when not products.is_active then 'deprecated'
             when excluded.rule is not null then excluded.rule
             when latest.outcome = 'rejected' then 'rejected'
-            when newest.published_at is null or products.updated_at <= newest.published_at then 'never_sent'
-            else 'not_yet_due'
+            when newest.published_at is not null
+                and products.updated_at > greatest(newest.published_at, tenant.as_of - interval 1 day) then 'not_yet_due'
+            else 'never_sent'
         end as cause,
         products.updated_at as since
     from staging.products as products
     cross join newest
+    cross join staging.tenant as tenant
     left join mart.excluded as excluded on excluded.flow = 'catalogue' and excluded.key = products.product_id
     left join latest on latest.key = products.sku
     where not exists (from told where told.item = products.sku)
+        or excluded.rule = 'duplicate_sku' -- the item there is another product
     union all
     -- known only where we serve the file ourselves
     select 'emarsys', items.item, items.product_id, 'not_collected_yet', newest.published_at

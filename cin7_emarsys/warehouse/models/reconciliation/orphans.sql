@@ -55,8 +55,6 @@ with causes(what, missing_at, cause, expected, role, next_step) as (
             'Nothing: wholesale is left out by the policy.'),
         ('customer', 'emarsys', 'joined', true, 'marketing',
             'Nothing: it counts for another person (cin7-emarsys customer alias list).'),
-        ('customer', 'emarsys', 'erased', true, 'marketing',
-            'Nothing: the person was forgotten on purpose.'),
         ('customer', 'emarsys', 'not_yet_due', true, 'operations',
             'Nothing: it goes with the next export of contacts (cin7-emarsys sync customers).'),
         ('customer', 'emarsys', 'no_email', false, 'sales',
