@@ -161,6 +161,21 @@ def test_corrupt_records_until_healed(vendor: Vendor, what: str) -> None:
         assert {**healed[0], **stamps} == {**before[0], **stamps}
 
 
+def test_figures_that_contradict_each_other_until_healed(vendor: Vendor) -> None:
+    sale_id = vendor.get("saleList", Search="ODD-SIMPLE")["SaleList"][0]["SaleID"]
+
+    def shown() -> tuple[Any, Any]:
+        stock = vendor.get("ref/productavailability", Sku="GLOVE-L")["ProductAvailabilityList"]
+        return stock[0]["Available"], vendor.get("sale", ID=sale_id)["Invoices"][0]["Total"]
+
+    available, total = shown()
+    vendor.act("corrupt", entity="availability", what="contradiction", key="GLOVE-L")
+    vendor.act("corrupt", entity="sale", what="contradiction", key=sale_id)
+    assert shown() == (available + 7, total + 7)
+    vendor.act("heal")
+    assert shown() == (available, total)
+
+
 def test_named_faults_of_the_command_line_stop(new_vendor: NewVendor) -> None:
     vendor = new_vendor(faults=["html-200", "throttle-429"])
     statuses = [vendor.raw("product", Limit=1).headers["content-type"][:9] for _ in range(6)]

@@ -36,6 +36,15 @@ def _absurd_number(row: dict[str, Any], entity: str) -> None:
     row[field if field in row else "InvoiceAmount"] = 1e308
 
 
+def _contradiction(row: dict[str, Any], entity: str) -> None:
+    """Figures of one record that exclude each other: stock and what is free of it, an invoice and its total."""
+    if entity == "availability":
+        row["Available"] += 7
+    for document in row.get("Invoices", ())[:1]:
+        document["TotalBeforeTax"] += 7
+        document["Total"] += 7
+
+
 WHAT: dict[str, Callable[[dict[str, Any], str], None]] = {
     "missing-key": _missing,
     "missing-id": _missing_id,
@@ -43,6 +52,7 @@ WHAT: dict[str, Callable[[dict[str, Any], str], None]] = {
     "unknown-enum": _unknown_enum,
     "impossible-date": _impossible_date,
     "absurd-number": _absurd_number,
+    "contradiction": _contradiction,
 }
 
 

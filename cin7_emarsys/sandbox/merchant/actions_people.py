@@ -7,7 +7,15 @@ from cin7_emarsys.sandbox.merchant.ids import Kind, number_of
 from cin7_emarsys.sandbox.merchant.model import Contact, Customer
 
 ENTITIES = ("product", "customer", "sale", "availability")
-CORRUPTIONS = ("missing-key", "missing-id", "wrong-type", "unknown-enum", "impossible-date", "absurd-number")
+CORRUPTIONS = (
+    "missing-key",
+    "missing-id",
+    "wrong-type",
+    "unknown-enum",
+    "impossible-date",
+    "absurd-number",
+    "contradiction",
+)
 
 
 def find_customer(deal: Deal, text: str) -> Customer:
@@ -118,6 +126,8 @@ def corrupt(deal: Deal, *, entity: str, what: str = "missing-key", key: str | No
         raise ValueError(f"unknown entity {entity!r}; known: {', '.join(ENTITIES)}")
     if what not in CORRUPTIONS:
         raise ValueError(f"unknown corruption {what!r}; known: {', '.join(CORRUPTIONS)}")
+    if what == "contradiction" and entity not in ("sale", "availability"):
+        raise ValueError(f"a {entity} has no figures that could contradict each other")
     found = _bump(deal, entity, key)
     deal.m.corrupt.setdefault(entity, {})[found] = what
     return {"entity": entity, "what": what, "key": found}

@@ -378,8 +378,9 @@ def edit(
     discount: Any = None,
     email: str | None = None,
     reference: str | None = None,
+    currency_rate: Any = None,
 ) -> Result:
-    """Changes an authorised order after the fact (its allocation follows), or an invoiced one's e-mail or reference."""
+    """Changes an authorised order after the fact (its allocation follows), or e-mail, reference or rate of any sale."""
     sale = deal.sale(sale_id or order_number, lambda s: s.order_status in _OPEN and not s.fulfilments, "edit")
     if quantity is not None or price is not None or discount is not None:
         _must(sale, sale.order_status in (*_OPEN, "DRAFT") and not sale.fulfilments and not _live(sale),
@@ -396,6 +397,7 @@ def edit(
             deal.m.draw_holds(sale)
     sale.email = email if email is not None else sale.email
     sale.reference = reference if reference is not None else sale.reference
+    sale.currency_rate = number(currency_rate, "currency_rate") if currency_rate is not None else sale.currency_rate
     deal.m.keep_sale(sale)
     return deal.told(sale)
 
