@@ -94,10 +94,8 @@ def _selection(job: str) -> AssetSelection:
         models = models | _assets(*_STATEMENT, *_READ_BACK)
     if job == "orders":  # it builds all that is compared but for this, so that what it sent is accounted for at once
         models = models | _assets("mart/excluded") | AssetSelection.key_prefixes("reconciliation")
-    if job in (
-        "stock",
-        "orders",
-    ):  # what is in doubt or on its way too long is known at once, also while one of them hangs
+    if job in ("stock", "orders"):
+        # what is in doubt or too long on its way is known at once, also while the other one hangs
         models = models | AssetSelection.key_prefixes("delivery")
     return _assets(*_READS[job]) | models | exports
 
