@@ -25,6 +25,10 @@ from cin7_emarsys.settings import Paths
 
 SCHEMAS = ("raw", "policy", "staging", "mart", "delivery", "reconciliation", "operations")
 
+# Of a new file; one that is there keeps its own. Text is compressed in one pass and read compressed: a third less work. DuckDB
+# reads it from 1.4 on.
+_STORAGE = {"storage_compatibility_version": "v1.4.0"}
+
 _held: dict[str, threading.Lock] = {}
 _held_guard = threading.Lock()
 
@@ -144,7 +148,9 @@ class Warehouse(DuckDBResource):
         started = time.monotonic()
         while True:
             try:
-                connection = duckdb.connect(self.database, read_only=read_only, config=self.connection_config)
+                connection = duckdb.connect(
+                    self.database, read_only=read_only, config=self.connection_config | _STORAGE
+                )
             except (duckdb.IOException, duckdb.ConnectionException) as error:
                 text = str(error)
                 other_process = ("lock" in text and "PID" in text) or "Could not set lock" in text

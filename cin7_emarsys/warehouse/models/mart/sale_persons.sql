@@ -27,10 +27,9 @@ matched as (
     select
         documents.*,
         customers.email as default_email,
-        coalesce(customers.is_generic, false) or exists (
-            from policy.generic_customers as generic
-            where lower(trim(generic.name)) = lower(trim(documents.customer_name))
-        ) as is_generic
+        coalesce(customers.is_generic, false)
+            or coalesce(lower(trim(documents.customer_name)) in (select lower(trim(name)) from policy.generic_customers), false)
+            as is_generic
     from documents
     left join staging.customers as customers on customers.customer_id = documents.customer_id
 ),

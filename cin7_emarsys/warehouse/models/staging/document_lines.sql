@@ -30,12 +30,8 @@ documents as (
     select 'credit_note', document_id, rate, tax_inclusive, content.Lines, content.AdditionalCharges
     from staging.credit_notes
 ),
-listed as (
-    select document_kind, document_id, rate, tax_inclusive, false as is_charge, unnest(lines) as line,
-        generate_subscripts(lines, 1) as line_no
-    from documents
-    union all by name
-    select document_kind, document_id, rate, tax_inclusive, true as is_charge, generate_subscripts(charges, 1) as line_no,
+charges as (
+    select document_kind, document_id, rate, tax_inclusive, generate_subscripts(charges, 1) as line_no,
         unnest([
             {
                 'ProductID': null, 'SKU': null, 'Name': charge.Description, 'Quantity': charge.Quantity,
@@ -43,19 +39,33 @@ listed as (
             } for charge in charges
         ]) as line
     from documents
+    where len(charges) > 0
+),
+listed as (
+    select document_kind, document_id, rate, tax_inclusive, false as is_charge, true as is_revenue, unnest(lines) as line,
+        generate_subscripts(lines, 1) as line_no
+    from documents
+    union all by name
+    select document_kind, document_id, rate, tax_inclusive, true as is_charge, line_no, line, exists (
+        from policy.revenue_charges as revenue where regexp_matches(charges.line.Name, revenue.pattern, 'i')
+    ) as is_revenue
+    from charges
 ),
 written as (
     select
-        document_kind, document_id, rate, tax_inclusive, is_charge, line, line_no, coalesce(line.Quantity, 0) as quantity,
-        coalesce(line.Price, 0) as price, coalesce(line.Discount, 0) as discount, coalesce(line.Tax, 0) as tax
+        document_kind, document_id, rate, tax_inclusive, is_charge, is_revenue, line, line_no,
+        coalesce(line.Quantity, 0) as quantity, coalesce(line.Price, 0) as price,
+        coalesce(line.Discount, 0) as discount, coalesce(line.Tax, 0) as tax,
+        case when abs(quantity) < 90000 and abs(price) < 90000 then quantity * price end as product
     from listed
 ),
 priced as (
     select *,
         case
-            -- the plain case fits into 18 digits, which is ten times as fast as 38
-            when discount = 0 and abs(quantity) < 90000 and abs(price) < 90000
-                then cast(quantity * price as decimal(18, 4))
+            -- what fits into 18 digits: rounding a number of 38 costs a hundred times as much
+            when discount = 0 and product is not null then cast(product as decimal(18, 4))
+            when discount between 0 and 100 and abs(product) < 9000
+                then cast(product * cast(100 - discount as decimal(12, 4)) * 0.01 as decimal(18, 4))
             when abs(quantity) < 1000000000 and abs(discount) <= 1000
                 then try_cast(
                     cast(quantity as decimal(28, 4)) * price * cast(100 - discount as decimal(12, 4)) * 0.01
@@ -93,9 +103,7 @@ select
     cast(amount as decimal(18, 4)) as amount,
     cast(tax as decimal(18, 4)) as tax,
     net,
-    not is_charge or net < 0 or exists (
-        from policy.revenue_charges as revenue where regexp_matches(netted.line.Name, revenue.pattern, 'i')
-    ) as counts,
+    is_revenue or net < 0 as counts,
     case
         when not is_possible then 'an amount no document can have'
         when discount > 100 then 'a discount over 100 %'
