@@ -303,14 +303,11 @@ def _keep_history(connection: DuckDBPyConnection, model: Model) -> None:
         moment = connection.execute(f'select max("{model.at}") from ({model.sql})').fetchone()
         at = moment[0] if moment else None
     if at is not None:  # else nothing was seen, so nothing is known to have ended
-        of_changed = f"exists (from changed where ({_same(model, model.name.split('.')[1], 'changed')}))"
+        table = model.name.split(".")[1]
         connection.execute(  # built again at the same moment: the row is replaced, no empty span is left behind
-            f"delete from {model.name} where valid_to is null and valid_from >= ? and {of_changed}",
-            [at],
-        )
-        connection.execute(
-            f"update {model.name} set valid_to = ? where valid_to is null and {of_changed}",
-            [at],
+            f"merge into {model.name} using changed on {_same(model, table, 'changed')} and {table}.valid_to is null "
+            f"when matched and {table}.valid_from >= ? then delete when matched then update set valid_to = ?",
+            [at, at],
         )
         connection.execute(
             f"insert into {model.name} by name select * exclude (is_gone), ?::timestamp as valid_from, "

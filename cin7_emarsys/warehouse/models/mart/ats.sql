@@ -180,10 +180,13 @@ asked as (
     left join mart.stock_rules as rules on rules.product_id = tracked.product_id
     left join kit_holds on kit_holds.component_id = tracked.product_id
 ),
-held as (select *, least(reserved, r5) as c6 from asked),
+-- 18 digits again, and 38 only where there is a percentage: floor and ceil of 38 cost a hundred times as much
+held as (select *, cast(least(reserved, r5) as decimal(18, 4)) as c6 from asked),
 buffered as (
     select *,
-        coalesce(greatest(buffer_units, cast(ceil((r5 - c6) * buffer_percent * 0.01) as decimal(18, 4))), 0) as buffer
+        coalesce(greatest(buffer_units, case when buffer_percent > 0 then cast(
+            ceil(cast(r5 - c6 as decimal(28, 4)) * buffer_percent * 0.01) as decimal(18, 4)
+        ) end), 0) as buffer
     from held
 ),
 reserved as (
