@@ -21,25 +21,27 @@
 -- @column owner: Who answers for it, by policy.
 -- @column next_step: What to do.
 with accepted as (
-    select read.*, delivered.payload, delivered.payload_hash, delivered.accepted_at,
-        desired.consent, desired.derived, desired.attributes, desired.payload_hash as desired_hash,
-        coalesce(desired.customer_id, md5(read.email)) as person
+    select read.*, delivered.payload, delivered.accepted_at, desired.consent, desired.derived, desired.attributes,
+        coalesce(desired.customer_id, md5(read.email)) as person,
+        (consent = 'opt_out' and opt_in = '1') or (consent = 'opt_in' and opt_in = '2') as consent_disagrees,
+        not json_contains(read.fields, delivered.payload)
+            or coalesce(read.filled, 1000) > len(json_keys(delivered.payload))
+            or delivered.payload_hash is distinct from md5(desired.payload_hash || settings.field_map_fingerprint)
+                and desired.attributes is not null as can_differ
     from reconciliation.contacts_read as read
     join delivery.delivered as delivered on delivered.flow = 'contacts' and delivered.key = read.email
         and delivered.accepted_at <= read.read_at -- what was sent meanwhile is not drift
+    cross join policy.settings as settings -- before the outer join: else all is compared twice
     left join mart.contacts as desired on desired.email = read.email
     where read.ours and read.found
+        and (can_differ or consent_disagrees) -- nearly all are the same: only the others are taken apart
 ),
 read as (
     select email, read_at, cast(fields as map(varchar, varchar)) as theirs, cast(before as map(varchar, varchar)) as before,
         before_at > accepted_at as seen_since, same_since < accepted_at as unmoved, accepted_at,
         cast(payload as map(varchar, varchar)) as ours, derived, attributes, person
     from accepted
-    cross join policy.settings as settings
-    -- nearly all are the same: only the others are taken apart
-    where not json_contains(fields, payload)
-        or coalesce(filled, 1000) > len(json_keys(payload))
-        or payload_hash is distinct from md5(desired_hash || settings.field_map_fingerprint) and attributes is not null
+    where can_differ
 ),
 fields as (
     select
@@ -111,7 +113,7 @@ contacts as (
     select 'contact', person, email, 'opt_in', consent, case opt_in when '1' then 'opt_in' else 'opt_out' end,
         'consent_disagrees', read_at
     from accepted
-    where (consent = 'opt_out' and opt_in = '1') or (consent = 'opt_in' and opt_in = '2')
+    where consent_disagrees
 ),
 export as (
     select exported.item, exported.taken_at, columns.name as field,

@@ -10,10 +10,8 @@
 with last_export as (select max("at") as "at" from delivery.records where flow = 'contacts'),
 customer_field as (select max(string_id) as string_id from policy.contact_fields where attribute = 'customer_id'),
 accepted as (
-    select delivered.key as email, delivered.accepted_at,
-        lower(delivered.payload->>customer_field.string_id) as customer_id
+    select delivered.key as email, delivered.accepted_at
     from delivery.delivered as delivered
-    cross join customer_field
     -- what this very run has sent is not among them yet
     anti join staging.sent_contacts as there on there.email = delivered.key and there.moved_to is not null
     where delivered.flow = 'contacts'
@@ -26,10 +24,23 @@ latest as (
     group by key
 ),
 gone as (
-    select read.email, read.code, read.read_at, accepted.customer_id
+    select read.email, read.code, read.read_at
     from reconciliation.contacts_read as read
     join accepted on accepted.email = read.email and accepted.accepted_at <= read.read_at
     where read.ours and not read.found and read.code in ('2008', '2010') -- what was not answered was not read
+),
+unwanted as (
+    select accepted.email, accepted.accepted_at
+    from accepted
+    where not exists (from mart.contacts as contacts where contacts.email = accepted.email and not contacts.left_behind)
+        and not exists (from gone where gone.email = accepted.email and gone.code = '2008')
+),
+accounts as ( -- only of those who are named here: not every payload is taken apart
+    select delivered.key as email, lower(delivered.payload->>customer_field.string_id) as customer_id
+    from delivery.delivered as delivered
+    semi join (select email from unwanted union all select email from gone) as named on named.email = delivered.key
+    cross join customer_field
+    where delivered.flow = 'contacts'
 ),
 left_out as (
     select excluded.key, excluded.rule, coalesce(customers.updated_at, people.updated_at) as since,
@@ -79,27 +90,27 @@ there as (
         and not exists (from mart.persons as persons where persons.customer_id = customers.customer_id)
         and not exists (from left_out where left_out.customer_id = customers.customer_id)
     union all
-    select 'emarsys', coalesce(contacts.customer_id, gone.customer_id, md5(gone.email)), gone.email,
+    select 'emarsys', coalesce(contacts.customer_id, accounts.customer_id, md5(gone.email)), gone.email,
         case when gone.code = '2010' then 'duplicate_key' else 'deleted_there' end, gone.read_at
     from gone
+    join accounts on accounts.email = gone.email
     join mart.contacts as contacts on contacts.email = gone.email and not contacts.left_behind
 ),
 here as (
-    select 'cin7', coalesce(accepted.customer_id || ':', '') || left(md5(accepted.email), 8), accepted.email,
+    select 'cin7', coalesce(accounts.customer_id || ':', '') || left(md5(unwanted.email), 8), unwanted.email,
         case
             when left_out.rule is not null then left_out.rule
-            when exists (from staging.written_aliases as written where written.alias = accepted.email)
+            when exists (from staging.written_aliases as written where written.alias = unwanted.email)
                 or exists (
                     from mart.contacts as others
-                    where others.customer_id = accepted.customer_id and not others.left_behind
+                    where others.customer_id = accounts.customer_id and not others.left_behind
                 ) then 'merged'
             else 'no_longer_in_cin7'
         end,
-        coalesce(left_out.since, accepted.accepted_at)
-    from accepted
-    left join left_out on left_out.email = accepted.email
-    where not exists (from mart.contacts as contacts where contacts.email = accepted.email and not contacts.left_behind)
-        and not exists (from gone where gone.email = accepted.email and gone.code = '2008')
+        coalesce(left_out.since, unwanted.accepted_at)
+    from unwanted
+    join accounts on accounts.email = unwanted.email
+    left join left_out on left_out.email = unwanted.email
     union all
     select 'cin7', md5(read.email), read.email, 'only_in_emarsys', read.read_at
     from reconciliation.contacts_read as read
