@@ -258,9 +258,9 @@ class AvailabilityRow(TopRecord):
     @classmethod
     def _not_half(cls, row: Any) -> Any:
         """A figure that is not told is 0, unless the row's own `Available` says that it is only missing."""
-        if isinstance(row, dict) and not (row.get("OnHand") and row.get("Allocated")):
+        if isinstance(row, dict) and row.get("Available") not in (None, ""):
             missing = [name for name in ("OnHand", "Allocated") if row.get(name) in (None, "")]
-            if missing and row.get("Available") not in (None, ""):
+            if missing:
                 on_hand, allocated, available = (_UNITS.validate_python(row.get(name)) for name in _FIGURES)
                 if available != on_hand - allocated:
                     raise ValueError(f"{missing[0]} is missing")
