@@ -20,6 +20,7 @@ from cin7_emarsys.cli.terminal import (
     cannot,
     console,
     errors,
+    filled,
     known,
     policy,
     settings,
@@ -64,7 +65,7 @@ class Outcome(StrEnum):
 OfFlow = Annotated[Flow | None, typer.Option("--flow", help="Only of this flow.")]
 OfParking = Annotated[Parking | None, typer.Option("--flow", help="Only of this flow.")]
 Record = Annotated[int | None, typer.Option(help="This record.")]
-Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with your name.", callback=filled)]
 
 
 class Resolution(StrEnum):

@@ -10,9 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, known, local, progressing, settings, speaking, warehouse
+from cin7_emarsys.cli.terminal import (
+    Json,
+    cannot,
+    console,
+    filled,
+    known,
+    local,
+    progressing,
+    settings,
+    speaking,
+    warehouse,
+)
 
-Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept.", callback=filled)]
 Who = Annotated[str, typer.Argument(help="E-mail, or Cin7's customer id.")]
 
 

@@ -50,6 +50,13 @@ def _moment(text: str) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
 
 
+def filled(text: str | None) -> str | None:
+    """What is kept for others to read says something."""
+    if text is not None and not text.strip():
+        raise typer.BadParameter("is blank, and it is kept for others to read")
+    return text
+
+
 Time = partial(typer.Option, parser=_moment, metavar="TIME")
 
 

@@ -15,6 +15,7 @@ from cin7_emarsys.cli.terminal import (
     Time,
     cannot,
     console,
+    filled,
     known,
     local,
     progressing,
@@ -33,7 +34,7 @@ app.add_typer(alerts, name="alerts")
 
 Name = Annotated[str, typer.Argument(help="The class, as `exceptions list` names it.")]
 Key = Annotated[str | None, typer.Option(help="Only this item of it.")]
-Reason = Annotated[str, typer.Option(help="Why; kept with your name.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with your name.", callback=filled)]
 
 
 @exceptions.command("list")
@@ -68,7 +69,7 @@ def show_exception(
 @exceptions.command("assign")
 def assign_exception(
     name: Name,
-    who: Annotated[str, typer.Argument(help="Who deals with it.")],
+    who: Annotated[str, typer.Argument(help="Who deals with it.", callback=filled)],
     reason: Reason,
     key: Key = None,
     as_json: Json = False,

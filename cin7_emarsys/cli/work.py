@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cin7_emarsys import views
-from cin7_emarsys.cli.terminal import Json, cannot, console, progressing, settings, speaking
+from cin7_emarsys.cli.terminal import Json, cannot, console, errors, progressing, settings, speaking
 
 app = typer.Typer()
 
@@ -51,7 +51,7 @@ def sync(
     try:
         if release and reason:
             freed = syncing.release(loaded, release, reason)
-            console.print(f"released {release}: {freed}", highlight=False)
+            (errors if as_json else console).print(f"released {release}: {freed}", highlight=False)
         with progressing(f"sync {job.value}", quiet=as_json):
             outcome = syncing.sync(job.value, full=full, dry_run=dry_run, overrides=overrides)
     except runs.CannotRun as error:

@@ -19,6 +19,8 @@ from cin7_emarsys.settings import load_policy
 from cin7_emarsys.warehouse import exceptions
 from cin7_emarsys.warehouse.resource import Warehouse
 from cin7_emarsys_tests.conftest import PROJECT
+from cin7_emarsys_tests.desk.conftest import save
+from cin7_emarsys_tests.warehouse.world import World
 
 Enter = Callable[[dict[str, str]], Path]
 
@@ -108,6 +110,10 @@ def test_before_the_first_sync_there_is_no_report_and_no_month(in_project: Enter
         ("explain ANY --at tomorrow", "14:03"),
         ("exceptions ignore no_price --until tomorrow --reason x", "14:03"),
         ("desk --port 99999", "65535"),
+        ("exceptions assign no_price Ana --reason _", "--reason"),
+        ("exceptions assign no_price _ --reason x", "is blank"),
+        ("unknowns resolve accepted --flow sales --reason _", "--reason"),
+        ("customer alias remove a@example.com --reason _", "--reason"),
         ("sandbox --faults nope", "known faults: throttle-429"),
         ("policy preview .", "is a directory"),
         ("policy preview nope.toml", "does not exist"),
@@ -117,7 +123,8 @@ def test_before_the_first_sync_there_is_no_report_and_no_month(in_project: Enter
 def test_a_mistake_is_answered_in_a_sentence(in_project: Enter, command: str, said: str) -> None:
     in_project({})
     with socket.create_server(("127.0.0.1", 0)) as used:
-        shown = CliRunner().invoke(app, command.format(used=used.getsockname()[1]).split())
+        words = command.format(used=used.getsockname()[1]).split()
+        shown = CliRunner().invoke(app, [" " if word == "_" else word for word in words])
     assert shown.exit_code == 2
     assert said in " ".join(shown.output.replace("│", "").split())
 
@@ -127,6 +134,28 @@ def test_a_release_needs_a_reason(in_project: Enter, sandbox: dict[str, str]) ->
     shown = CliRunner().invoke(app, ["sync", "stock", "--release", "H1"])
     assert shown.exit_code == 2
     assert "--reason" in shown.output
+
+
+def test_what_was_released_stands_beside_the_json(in_project: Enter, sandbox: dict[str, str]) -> None:
+    state = in_project(sandbox)  # and no dagster.yaml, so nothing runs
+    world = World().build()
+    moment = "2026-11-24 10:00:00"
+    world.put(
+        "raw.snapshots",
+        {
+            "snapshot_id": "n1",
+            "taken_at": moment,
+            "finished_at": moment,
+            "trusted": False,
+            "reason": "row drop",
+            "rows": 7,
+        },
+    )
+    state.mkdir()
+    save(world, state / "warehouse.duckdb")
+    shown = CliRunner().invoke(app, ["sync", "stock", "--release", "n1", "--reason", "we moved", "--json"])
+    assert "7 rows are the new normal" in shown.stderr
+    assert shown.stdout == ""
 
 
 def test_two_shells_on_a_fresh_clone_find_each_other(tmp_path: Path) -> None:
