@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -159,6 +160,20 @@ def test_tax_and_currency() -> None:
 def test_amounts_too_large_for_18_digits_in_between() -> None:
     world = shop().sale("s1", Invoices=[invoice("i1", line("A", 80995, 168469.6), line("A", 3, 0.001, Discount=50))])
     assert world.build().rows("staging.document_lines", "net") == [0.0015, 13645195252]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_discounted_amount_is_rounded_once_whatever_its_size(sign: int) -> None:
+    """Below and above what fits into 18 digits in between; half a ten-thousandth goes away from zero."""
+    given = [("1", "0.0001", "50"), ("1.5", "5999.9999", "33.3333"), ("1", "8999.9999", "12.5"), ("1", "9000", "12.5"),
+             ("90000.5", "0.0999", "12.5"), ("3", "89999.9999", "0.0001"), ("3", "90000.0001", "0.0001"),
+             ("2", "10.0001", "100"), ("2", "10.0001", "150"), ("2", "10.0001", "-12.5")]  # fmt: skip
+    lines = [line("A", sign * float(quantity), float(price), Discount=discount) for quantity, price, discount in given]
+    world = shop().sale("s1", Invoices=[invoice("i1", *lines)]).build()
+    assert [amount for _, amount in world.rows("staging.document_lines", "line_no", "amount")] == [
+        float((sign * Decimal(quantity) * Decimal(price) * (100 - Decimal(discount)) / 100).quantize(
+            Decimal("0.0001"), ROUND_HALF_UP)) for quantity, price, discount in given
+    ]  # fmt: skip
 
 
 def test_a_barcode_in_the_wrong_field_counts_as_nothing_and_stops_nothing() -> None:

@@ -28,14 +28,12 @@ select
     lower(accounts.ID) as customer_id,
     accounts.Name as name,
     coalesce(lower(Status) <> 'deprecated', true) and _missing_since is null as is_active,
-    exists (from policy.generic_customers as generic where lower(trim(generic.name)) = lower(trim(accounts.Name)))
-        as is_generic,
-    exists (
-        from policy.wholesale_price_tiers as tier where lower(trim(tier.name)) = lower(trim(accounts.PriceTier))
-    ) or exists (
-        from policy.wholesale_tags as wholesale where list_contains(accounts.tag_list, lower(trim(wholesale.tag)))
-    ) or exists (
-        from policy.wholesale_customers as named where lower(trim(named.name)) = lower(trim(accounts.Name))
+    coalesce(lower(trim(accounts.Name)) in (select lower(trim(name)) from policy.generic_customers), false) as is_generic,
+    coalesce(
+        lower(trim(accounts.PriceTier)) in (select lower(trim(name)) from policy.wholesale_price_tiers)
+        or list_has_any(accounts.tag_list, (select list(lower(trim(tag))) from policy.wholesale_tags))
+        or lower(trim(accounts.Name)) in (select lower(trim(name)) from policy.wholesale_customers),
+        false
     ) as is_wholesale,
     PriceTier as price_tier,
     tag_list as tags,

@@ -18,10 +18,10 @@
 -- an amount no document can have (a barcode in the wrong field): such a line counts as nothing.
 -- @column net_base: Net in the currency of the books, at the document's own rate.
 -- @column tax_base: Tax in the currency of the books.
-with invoiced as (
+with invoiced as not materialized ( -- read twice, for lines and for charges: to keep it would keep every line in memory
     select lower(ID) as sale_id, unnest(Invoices) as document, generate_subscripts(Invoices, 1) as place from raw.sales
 ),
-documents as (
+documents as not materialized (
     select 'invoice' as document_kind, invoices.document_id, invoices.rate, invoices.tax_inclusive,
         document.Lines as lines, document.AdditionalCharges as charges
     from invoiced
