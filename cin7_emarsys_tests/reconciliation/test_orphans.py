@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cin7_emarsys.reconciliation import assets
 from cin7_emarsys.warehouse import factory, gates
 from cin7_emarsys_tests.warehouse.world import T0, Row, World, credit_note, invoice, line, order
@@ -443,3 +445,16 @@ def test_what_does_not_add_up_is_seen() -> None:
     world.build("reconciliation.balance")
     (row,) = offending(world, "balance_adds_up").sample
     assert (row["flow"], row["unaccounted"]) == ("sales", 1), "is nowhere"
+
+
+@pytest.mark.parametrize("opt_in", [None, "2", "1"])
+def test_marketing_events_without_consent_are_left_out_by_that_rule(opt_in: str | None) -> None:
+    world = merchant_with_everything()
+    world.put("reconciliation.contacts_read", back("ana@example.com", opt_in=opt_in)).build()
+    (mail,) = world.rows("mart.order_events where kind = 'marketing' and excluded is null", "trigger_id")
+    left_out = [] if opt_in == "1" else [(mail, "no_consent")]
+    assert world.rows("mart.excluded where flow = 'events' and rule = 'no_consent'", "key", "rule") == left_out
+    row = balance(world, "events")
+    assert (row["open"], row["unaccounted"]) == (row["eligible"], 0)
+    world.put("delivery.records", sent(9, mail, "accepted", flow="events")).build()
+    assert world.rows("mart.excluded where flow = 'events' and rule = 'no_consent'", "key") == []

@@ -22,7 +22,12 @@
 -- @column unknown: Of these, sent without a trustworthy answer.
 -- @column parked: Of the eligible, refused or in doubt since before from_at: they wait for a person.
 -- @column open: Of the eligible, not sent yet; below 0 something went twice.
-with sources as (
+with due as (
+    select trigger_id
+    from mart.order_events
+    where trigger_id not in (select key from mart.excluded where flow = 'events')
+),
+sources as (
     select 'contacts' as flow,
         (select count(*) from mart.persons) + (
             select count(*)
@@ -55,7 +60,7 @@ with sources as (
     union all
     select 'events',
         (select count(*) from mart.order_facts where event is not null),
-        (select count(*) from mart.order_events where excluded is null)
+        (select count(*) from due)
 ),
 left_out as (
     select flow, sum(n) as excluded, json_group_object(rule, n) as excluded_by
@@ -95,7 +100,7 @@ single as (
     from (
         select 'contacts' as flow, email as key from mart.contacts
         union all
-        select 'events', trigger_id from mart.order_events where excluded is null
+        select 'events', trigger_id from due
         union all
         select 'catalogue', item from mart.catalogue
     ) as eligible
