@@ -53,10 +53,3 @@ union all
 select 'events', trigger_id, excluded, event
 from mart.order_events
 where excluded is not null
-union all
--- it waits for that until its deadline, and goes when it comes
-select 'events', events.trigger_id, 'no_consent', events.event
-from mart.order_events as events
-join reconciliation.contacts_read as read on read.email = events.email and read.ours and read.found
-where events.excluded is null and events.kind = 'marketing' and read.opt_in is distinct from '1'
-    and not exists (from delivery.records as records where records.flow = 'events' and records.key = events.trigger_id)

@@ -22,11 +22,17 @@
 -- @column unknown: Of these, sent without a trustworthy answer.
 -- @column parked: Of the eligible, refused or in doubt since before from_at: they wait for a person.
 -- @column open: Of the eligible, not sent yet; below 0 something went twice.
-with due as (
-    select trigger_id
-    from mart.order_events
-    where trigger_id not in (select key from mart.excluded where flow = 'events')
+with wanted as (
+    -- a mail that waits for consent goes when it comes, until its deadline
+    select events.trigger_id,
+        events.kind = 'marketing' and read.email is not null and read.opt_in is distinct from '1'
+        and not exists (from delivery.records as records where records.flow = 'events' and records.key = events.trigger_id)
+        as no_consent
+    from mart.order_events as events
+    left join reconciliation.contacts_read as read on read.email = events.email and read.ours and read.found
+    where events.excluded is null
 ),
+due as (select trigger_id from wanted where not no_consent),
 sources as (
     select 'contacts' as flow,
         (select count(*) from mart.persons) + (
@@ -64,7 +70,11 @@ sources as (
 ),
 left_out as (
     select flow, sum(n) as excluded, json_group_object(rule, n) as excluded_by
-    from (select flow, rule, count(*) as n from mart.excluded group by all)
+    from (
+        select flow, rule, count(*) as n from mart.excluded group by all
+        union all
+        select 'events', 'no_consent', count(*) from wanted where no_consent having count(*) > 0
+    )
     group by flow
 ),
 span as (
