@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
 from cin7_emarsys.cin7 import availability, extract, sales, second_look
@@ -42,7 +41,7 @@ class _Open(Warehouse):
 
     def _connect(self, *, read_only: bool, deadline: float) -> DuckDBPyConnection:
         if self.database not in _connections:
-            _connections[self.database] = duckdb.connect(self.database, config=self.connection_config)
+            _connections[self.database] = super()._connect(read_only=False, deadline=deadline)
             _connections[self.database].execute("set threads = 1")
         connection = _connections[self.database].cursor()
         connection.execute("set TimeZone = 'UTC'")
