@@ -78,8 +78,11 @@ def tag(overrides: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_run(tags: Mapping[str, str], flow: str) -> dict[str, str]:
-    """The overrides of a run that concern a flow, guard → reason. Raises `NotOverridable`."""
-    given = json.loads(tags.get(TAG, "{}"))
+    """The overrides of a run that concern a flow, guard → reason. Raises `NotOverridable`.
+
+    They hold once: a retry or re-execution, which inherits the tags of the run before, has none.
+    """
+    given = {} if "dagster/parent_run_id" in tags else json.loads(tags.get(TAG, "{}"))
     for name in given:
         check(name)
     return {name: str(reason) for name, reason in given.items() if flow in GUARDS[name].flows}

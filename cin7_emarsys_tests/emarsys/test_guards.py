@@ -115,6 +115,8 @@ def test_an_override_is_kept_with_who_and_why(work: Project) -> None:
     ]  # fmt: skip
     assert json.loads(kept[0].details) == {"guard": "too_late", "flow": "events", "run": "r1"} and kept[0].who
     assert guards.of_run(guards.tag({"too_late": "x"}), "contacts") == {}
+    again = guards.tag({"too_late": "x"}) | {"dagster/parent_run_id": "the run before"}
+    assert guards.of_run(again, "events") == {}, "once: a re-execution needs a reason of its own"
 
 
 @pytest.mark.parametrize(
