@@ -2,8 +2,7 @@
 -- key: kit_id, component_id, pool
 -- meaning: Units that a component must leave for orders and holds of kits which the kits' own stock cannot serve: those
 -- kits will be assembled from it. The component is charged with them as open_unallocated and reserved. A kit that no place
--- can assemble now, from units that are allocated to nobody or, where the locations are one pool, to younger orders (they can
--- be served from elsewhere), takes nothing: its order waits, and so does nobody else.
+-- can assemble now, from units that are allocated to nobody, takes nothing: its order waits, and so does nobody else.
 -- @column kit_id: The kit that is ordered or held.
 -- @column component_id: Its component.
 -- @column pool: Location that the orders ship from; empty where the locations are one pool, and for holds.
@@ -46,37 +45,10 @@ asked as (
     group by all
 ),
 -- How often each kit could be assembled where, if it had the shelves to itself; from the kits of components upwards.
-uses as (
-    select kit_id, component_id from bills
-    union
-    select uses.kit_id, bills.component_id from uses join bills on bills.kit_id = uses.component_id
-),
-turns as (
-    select sale_id, {'day': ordered_on, 'digits': length(order_number), 'number': order_number} as turn from staging.sales
-),
-waiting as (
-    select uses.component_id as product_id, min(turns.turn) as turn
-    from mart.ats_orders as orders
-    join uses on uses.kit_id = orders.product_id
-    join turns on turns.sale_id = orders.sale_id
-    group by uses.component_id
-),
-younger as (
-    select orders.product_id, orders.location_key, sum(orders.units) as units
-    from staging.allocated_orders as orders
-    join waiting on waiting.product_id = orders.product_id
-    join turns on turns.sale_id = orders.sale_id and turns.turn > waiting.turn
-    where (select location_mode from policy.settings) <> 'separate'
-    group by orders.product_id, orders.location_key
-),
 shelves as (
-    select stock.product_id, stock.location_key,
-        cast(greatest(
-            sum(stock.on_hand) - greatest(sum(stock.allocated) - coalesce(any_value(younger.units), 0), 0), 0
-        ) * 10000 as hugeint) as free
+    select product_id, location_key, cast(greatest(sum(on_hand) - sum(allocated), 0) * 10000 as hugeint) as free
     from stock
-    left join younger on younger.product_id = stock.product_id and younger.location_key = stock.location_key
-    group by stock.product_id, stock.location_key
+    group by all
 ),
 assembling as (
     select products.product_id, places.location_key, kits.makes, kits.kit_level, coalesce(shelves.free, 0) as free,
