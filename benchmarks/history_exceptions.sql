@@ -1,6 +1,7 @@
 -- What a person must look at in the retail history, straight from its lines (view `history`): one row per class of
 -- exceptions that has any. Customers who got back more than they paid; documents of nobody; goods (all codes but the
--- charges) sold or returned without ever having had a price; goods of which more was written off than the 100 on the shelf.
+-- charges) sold or returned without ever having had a price; goods of which more was written off than the 100 on the shelf;
+-- credit notes with a line that gives nothing back.
 -- Codes that differ only in letter case or blanks are one item, as in the replay.
 -- Columns: class, count.
 with lines as (
@@ -32,6 +33,8 @@ from (
     select 'orders_without_person', count(distinct invoice_no)
     from lines
     where customer_id is null and (is_note or (is_sale and quantity > 0))
+    union all
+    select 'documents_add_up', count(distinct invoice_no) from lines where is_note and quantity > 0
     union all
     select 'no_price', count(*) from goods where not has_price
     union all
