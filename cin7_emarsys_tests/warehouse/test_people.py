@@ -82,6 +82,8 @@ def test_a_written_alias_joins_and_parts(two: World) -> None:
     assert [row["joined_by_alias"] for row in left_behind(two)] == [True]
     two.put("reconciliation.contacts_read", {"email": "old@x.com", "ours": True, "found": False, "code": "2008"})
     assert left_behind(two) == [], "somebody has deleted it there, as the check asks for"
+    two.build(*PEOPLE)
+    assert two.rows("mart.contacts where email = 'old@x.com'", "email") == [], "it is not created again"
 
     two.clear("operations.aliases").build(*PEOPLE)
     assert values(two) == apart

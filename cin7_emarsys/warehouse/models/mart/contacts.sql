@@ -1,5 +1,6 @@
 -- grain: one row per e-mail
 -- key: email
+-- feedback: reconciliation.contacts_read
 -- meaning: What Emarsys should hold for each contact. What follows from orders is left out until the whole history has
 -- been read, so that nobody is greeted as new by mistake.
 -- figure wholesale: count(*) filter (wholesale)
@@ -13,7 +14,8 @@
 -- @column derived: Attributes worked out by us, which are cleared again when they become null.
 -- @column consent: opt_out, opt_in or unknown, as Cin7 notes it.
 -- @column wholesale: Buys wholesale.
--- @column left_behind: Has nothing of its own any more: it stays at Emarsys with its order attributes at zero.
+-- @column left_behind: Has nothing of its own any more: it stays at Emarsys with its order attributes at zero, until somebody
+-- deletes it there.
 -- @column payload_hash: Hash of what Emarsys would get.
 with accounts as (
     select email, min(customer_id) as customer_id
@@ -31,7 +33,13 @@ people as (
     cross join policy.settings as settings
     left join accounts on accounts.email = persons.email
     where persons.email is not null
-        and (persons.left_behind or persons.is_contact and persons.joined_into is null)
+        and (
+            persons.is_contact and persons.joined_into is null
+            or persons.left_behind and not exists ( -- deleted or joined there: sending would create it again
+                from reconciliation.contacts_read as read
+                where read.email = persons.email and read.ours and not read.found and read.code = '2008'
+            )
+        )
         and (settings.include_wholesale or not persons.is_wholesale)
 ),
 described as (
