@@ -178,6 +178,7 @@ class _Living:
         self.trial.read(3)
         self.trial.quiet()
         self.decides()
+        self.trial.read(3)  # what was decided too late to go is no longer wanted
         self.trial.quiet()
 
 
