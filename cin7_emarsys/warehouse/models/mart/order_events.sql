@@ -19,7 +19,10 @@ with events as (
         facts.fact_id as trigger_id, facts.event, settings.kind, facts.sale_id, persons.email, facts.fact_at,
         facts.fact_at + to_hours(settings.deadline_hours) as deadline_at, facts.fact, facts.document_id,
         persons.order_number, persons.rule = 'erased' as is_erased, tenant.as_of, settings.enabled,
-        exists (from delivery.records as sent where sent.flow = 'events' and sent.key = facts.fact_id) as is_sent
+        exists (
+            from delivery.records as sent
+            where sent.flow = 'events' and sent.key = facts.fact_id and sent.outcome is distinct from 'retryable'
+        ) as is_sent
     from mart.order_facts as facts
     cross join staging.tenant as tenant
     join policy.events as settings on settings.event = facts.event
