@@ -139,7 +139,7 @@ class Line:
             if self.policy == OURS:
                 factory.build(connection, self._merchant, self._models & _BEFORE_LOOK)
                 return
-            factory.build(connection, self._merchant, self._models - {"mart.catalogue"})
+            factory.build(connection, self._merchant, self._models - {"mart.catalogue"} | {"mart.availability"})
             plain = (Path(__file__).parent / "plain.sql").read_text().replace("{figure}", FIGURES[self.policy])
             connection.execute("delete from mart.availability")
             connection.execute(f"insert into mart.availability by name {plain}")
