@@ -406,8 +406,9 @@ def test_backordered_then_cancelled_and_why_events_stay() -> None:
     data = json.loads(world.one("mart.order_events where sale_id = 's1'", "data"))
     assert [(part["sku"], part["quantity"]) for part in data["lines"]] == [("A", "2")]
 
-    # an attempt that certainly changed nothing told nobody
-    world.put("delivery.records", {"flow": "events", "key": "order_backordered:s1", "outcome": "retryable"})
+    # attempts that certainly changed nothing told nobody
+    tried = {"flow": "events", "key": "order_backordered:s1"}
+    world.put("delivery.records", tried | {"outcome": "retryable"}, tried | {"outcome": "rejected"})
     assert events(world.now(AFTER).build())[0] == ("order_backordered:s1", "order_backordered", "too_late")
     world.connection.execute("update raw.sale_headers set Status = 'VOIDED', Updated = ? where SaleID = 's1'", [AFTER])
     world.build()

@@ -21,7 +21,8 @@ with events as (
         persons.order_number, persons.rule = 'erased' as is_erased, tenant.as_of, settings.enabled,
         exists (
             from delivery.records as sent
-            where sent.flow = 'events' and sent.key = facts.fact_id and sent.outcome is distinct from 'retryable'
+            where sent.flow = 'events' and sent.key = facts.fact_id
+                and coalesce(sent.outcome, 'unknown') in ('accepted', 'unknown')
         ) as is_sent
     from mart.order_facts as facts
     cross join staging.tenant as tenant
