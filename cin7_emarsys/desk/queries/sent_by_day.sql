@@ -6,8 +6,8 @@
 -- @column unknown: Parked.
 with days as (select unnest(generate_series($today - to_days($days - 1), $today, interval 1 day))::date as day),
 sent as (
-    select cast((closed_at at time zone 'UTC') at time zone tenant.time_zone as date) as day, sum(accepted) as accepted, sum(rejected) as rejected, sum(retryable) as retryable,
-        sum(unknown) as unknown
+    select cast((closed_at at time zone 'UTC') at time zone tenant.time_zone as date) as day,
+        sum(accepted) as accepted, sum(rejected) as rejected, sum(retryable) as retryable, sum(unknown) as unknown
     from delivery.batches
     cross join staging.tenant as tenant
     where closed_at >= $today - to_days($days)
