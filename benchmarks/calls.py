@@ -20,7 +20,7 @@ from benchmarks.report import Figures, speak
 from cin7_emarsys.cin7 import availability, client, extract, sales
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.settings import Settings, load_settings
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import PROJECT, start_sandbox, stop_sandbox
 
 GOALS = {"full": "1.00", "incremental": "1.00", "floor_ratio": "≤ 1.05"}

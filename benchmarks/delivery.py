@@ -30,7 +30,7 @@ from cin7_emarsys.emarsys.sales import deliver_sales
 from cin7_emarsys.emarsys.setup import prepare
 from cin7_emarsys.settings import load_settings
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import PROJECT, start_sandbox, stop_sandbox
 
 GOALS = {"calls_ratio": "1.1", "ledger_ratio": "≤ 1.5", "peak_mb": "flat"}

@@ -26,7 +26,7 @@ from cin7_emarsys.operations.sync import release
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.transport import TransportError
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 OURS = "ours"
 FIGURES = {"on_hand": "OnHand", "available": "Available"}

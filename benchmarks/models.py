@@ -26,7 +26,7 @@ from benchmarks import values
 from benchmarks.report import Figures, speak
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 GOALS = {"ats_ratio": "≤ 1.3", "peak_mb": "< 1,024"}
 _SIZES = (20_000, 200_000, 2_000_000)

@@ -78,7 +78,7 @@ def _ours(address: str, folder: str) -> None:
     from cin7_emarsys.cin7 import extract
     from cin7_emarsys.cin7.client import Cin7
     from cin7_emarsys.settings import load_settings
-    from cin7_emarsys.warehouse.resource import Warehouse
+    from cin7_emarsys.warehouse.connections import Warehouse
 
     unused = "00000000-0000-0000-0000-000000000000"
     names = (

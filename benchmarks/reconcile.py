@@ -20,7 +20,7 @@ from benchmarks import desk
 from benchmarks.report import Figures, speak
 from cin7_emarsys.merchant import Merchant, load_merchant
 from cin7_emarsys.warehouse import factory, policy
-from cin7_emarsys.warehouse.resource import SCHEMAS
+from cin7_emarsys.warehouse.connections import SCHEMAS
 
 GOALS = {"ratio": "<= 1.5", "desk_ratio": "shown", "desk_median_ms": "< 300", "report_mb": "< 5"}
 CONTACTS, SKUS = 1_000_000, 200_000

@@ -50,7 +50,7 @@ from cin7_emarsys.sandbox.server import Protocol
 from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.transport import TransportError
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 POLICY = Path(__file__).parent.parent / "merchant.toml"
 FLOWS: dict[str, Callable[[Delivery], Report]] = {

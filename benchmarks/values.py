@@ -18,7 +18,7 @@ import time
 from benchmarks.report import Figures
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import PROJECT
 
 GOALS = {"value_ratio": "≤ 1.3", "value_peak_mb": "< 1,536", "changed_share": "small"}

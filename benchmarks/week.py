@@ -34,7 +34,7 @@ from cin7_emarsys.emarsys.payloads import clean
 from cin7_emarsys.emarsys.tables import batches
 from cin7_emarsys.sandbox.faults import default_specs
 from cin7_emarsys.settings import load_settings
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 _HOURS = (8, 12, 16, 20)
 _ROUNDS, _PAUSE = 6, 900.0

@@ -13,7 +13,7 @@ from cin7_emarsys.operations.runs import RunSettings
 from cin7_emarsys.reconciliation import assets as reconciliation
 from cin7_emarsys.settings import paths
 from cin7_emarsys.warehouse import assets as warehouse
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.resource import WarehouseResource
 
 disk.only_ours()  # the code server of Dagster enters here
 
@@ -23,6 +23,6 @@ defs = Definitions(
     jobs=[*jobs.jobs, jobs.prune],
     schedules=jobs.schedules,
     sensors=sensors.sensors,
-    resources={"settings": RunSettings(), "warehouse": Warehouse(database=str(paths().warehouse))},
+    resources={"settings": RunSettings(), "warehouse": WarehouseResource(database=str(paths().warehouse))},
     executor=in_process_executor,
 )

@@ -33,7 +33,7 @@ from cin7_emarsys.emarsys.setup import prepare
 from cin7_emarsys.operations import explain
 from cin7_emarsys.operations.sync import SyncOutcome, sync
 from cin7_emarsys.settings import Settings, load_settings, paths
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 _MARKER = "demo.txt"
 

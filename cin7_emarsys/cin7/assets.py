@@ -16,6 +16,7 @@ from dagster import (
     Config,
     FreshnessPolicy,
     MaterializeResult,
+    ResourceParam,
     TableColumn,
     TableSchema,
     multi_asset,
@@ -29,7 +30,7 @@ from cin7_emarsys.cin7.load import Loaded
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.assets import checks_of
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 GROUP = "cin7"
 
@@ -129,7 +130,7 @@ _REFERENCES = {
     specs=[_spec(table, text, freshness.nightly(), ["cin7/account"]) for table, text in _REFERENCES.items()],
     op_tags={"dagster/priority": "9"},
 )
-def reference(settings: SettingsResource, warehouse: Warehouse) -> Iterator[MaterializeResult[Any]]:
+def reference(settings: SettingsResource, warehouse: ResourceParam[Warehouse]) -> Iterator[MaterializeResult[Any]]:
     """Account, locations, categories, brands, price tiers."""
     loaded = settings.load()
     done: dict[str, extract.Read] = {}
@@ -159,7 +160,9 @@ def _list(table: str) -> AssetsDefinition:
         specs=[_spec(table, description, fresh, ["cin7/account"])],
         op_tags={"dagster/priority": "8"},
     )
-    def read(config: ReadConfig, settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+    def read(
+        config: ReadConfig, settings: SettingsResource, warehouse: ResourceParam[Warehouse]
+    ) -> MaterializeResult[Any]:
         loaded = settings.load()
         with Cin7(loaded) as cin7:
             done = extract.read_list(cin7, warehouse, loaded.paths.landing, table, full=config.full)
@@ -188,7 +191,7 @@ def _list(table: str) -> AssetsDefinition:
     op_tags={"dagster/priority": "7"},
 )
 def sale_headers(
-    config: ReadConfig, settings: SettingsResource, warehouse: Warehouse
+    config: ReadConfig, settings: SettingsResource, warehouse: ResourceParam[Warehouse]
 ) -> Iterator[MaterializeResult[Any]]:
     loaded = settings.load()
     with Cin7(loaded) as cin7:
@@ -212,7 +215,7 @@ def sale_headers(
     ],
     op_tags={"dagster/priority": "6"},
 )
-def unallocated_sales(settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+def unallocated_sales(settings: SettingsResource, warehouse: ResourceParam[Warehouse]) -> MaterializeResult[Any]:
     loaded = settings.load()
     with Cin7(loaded) as cin7:
         done = sales.read_details(cin7, warehouse, loaded.paths.landing, only_unallocated=True)
@@ -251,7 +254,7 @@ def unallocated_sales(settings: SettingsResource, warehouse: Warehouse) -> Mater
     op_tags={"dagster/priority": "5"},
 )
 def availability_snapshot(
-    context: AssetExecutionContext, settings: SettingsResource, warehouse: Warehouse
+    context: AssetExecutionContext, settings: SettingsResource, warehouse: ResourceParam[Warehouse]
 ) -> Iterator[MaterializeResult[Any]]:
     loaded = settings.load()
     with Cin7(loaded) as cin7:
@@ -297,7 +300,7 @@ def availability_snapshot(
     op_tags={"dagster/priority": "5"},
 )
 def second_look_rows(
-    context: AssetExecutionContext, settings: SettingsResource, warehouse: Warehouse
+    context: AssetExecutionContext, settings: SettingsResource, warehouse: ResourceParam[Warehouse]
 ) -> Iterator[MaterializeResult[Any]]:
     loaded = settings.load()
     with Cin7(loaded) as cin7:
@@ -328,7 +331,7 @@ def second_look_rows(
     ],
     op_tags={"dagster/priority": "1"},
 )
-def sale_details(settings: SettingsResource, warehouse: Warehouse) -> Iterator[MaterializeResult[Any]]:
+def sale_details(settings: SettingsResource, warehouse: ResourceParam[Warehouse]) -> Iterator[MaterializeResult[Any]]:
     loaded = settings.load()
     with Cin7(loaded) as cin7:
         done = sales.read_details(cin7, warehouse, loaded.paths.landing)

@@ -23,7 +23,7 @@ from cin7_emarsys.cin7 import load
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.cin7.landing import Extract, sweep
 from cin7_emarsys.cin7.models import AvailabilityRow, duckdb_columns
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 _PASSES = 3
 # A drop that stays is the new normal.

@@ -18,35 +18,35 @@ from cin7_emarsys.cin7.landing import Extract
 from cin7_emarsys.cin7.models import duckdb_columns
 from cin7_emarsys.erased import Erased
 
-_NAMED = "exists (select 1 from unnest($names) as names(name) where contains(lower({}::varchar), name))"
+
+def find(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
+    """Records of `raw` that name these e-mails and customer ids, which ``erased`` knows: table → rowid and text."""
+    columns = {table: ["_raw"] for table in load.TABLES} | {"rejected": ["key", "payload"]}
+    found = {table: erased.rows(connection, f"raw.{table}", texts, names) for table, texts in columns.items()}
+    return {table: rows for table, rows in found.items() if rows}
 
 
 def erase(connection: DuckDBPyConnection, landing: Path, erased: Erased, names: Sequence[str]) -> dict[str, int]:
-    """Takes these e-mails and customer ids, which ``erased`` has already, out of `raw`. Returns table → records touched."""
-    touched = {}
-    for table in load.TABLES:
-        found = connection.execute(
-            f"select rowid, _raw from raw.{table} where {_NAMED.format('_raw')}", {"names": names}
-        ).fetchall()
-        rows = [(rowid, raw) for rowid, raw in found if erased.mentions(raw)]
-        if rows:
+    """Takes these out of `raw`. Returns table → records touched."""
+    found = find(connection, erased, names)
+    for table, rows in found.items():
+        if table == "rejected":
+            _bury(connection, erased, [rowid for rowid, _ in rows])
+        else:
             _write_over(connection, landing, table, [rowid for rowid, _ in rows], [json.loads(raw) for _, raw in rows])
-            touched[table] = len(rows)
-    named = connection.execute(
-        f"select entity, key, payload from raw.rejected where {_NAMED.format('key || payload')}", {"names": names}
-    ).fetchall()
-    for entity, key, payload in named:
-        if erased.mentions(f"{key} {payload}"):
-            if erased.knows(key):
-                connection.execute("delete from raw.rejected where entity = ? and key = ?", [entity, key])
-            else:
-                left = json.dumps(erased.tombstone(payload))
-                connection.execute(
-                    "update raw.rejected set payload = ?, reason = ? where entity = ? and key = ?",
-                    [left, "the record of an erased person cannot be used", entity, key],
-                )
-            touched["rejected"] = touched.get("rejected", 0) + 1
-    return touched
+    return {table: len(rows) for table, rows in found.items()}
+
+
+def _bury(connection: DuckDBPyConnection, erased: Erased, rowids: list[int]) -> None:
+    """Rejected records: those of the persons themselves go, of others the payload."""
+    for rowid in rowids:
+        kept = connection.execute("select key, payload from raw.rejected where rowid = ?", [rowid]).fetchone()
+        if kept and erased.knows(kept[0]):
+            connection.execute("delete from raw.rejected where rowid = ?", [rowid])
+        elif kept:
+            left = json.dumps(erased.tombstone(kept[1]))
+            reason = "the record of an erased person cannot be used"
+            connection.execute("update raw.rejected set payload = ?, reason = ? where rowid = ?", [left, reason, rowid])
 
 
 def _write_over(

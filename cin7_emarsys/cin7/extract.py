@@ -18,7 +18,7 @@ from cin7_emarsys.cin7 import load
 from cin7_emarsys.cin7.client import BadPage, Cin7, Endpoint, naive
 from cin7_emarsys.cin7.landing import Extract, sweep
 from cin7_emarsys.cin7.load import Loaded
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 # Cin7 stamps changes with its own delay; what was changed while we read is read again.
 OVERLAP = timedelta(minutes=10)

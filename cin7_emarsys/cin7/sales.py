@@ -33,7 +33,7 @@ from cin7_emarsys.transport import (
     Transient,
     TransportError,
 )
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 _WORKERS = 2
 _MAX_SLICE = 500

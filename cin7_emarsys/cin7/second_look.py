@@ -19,7 +19,7 @@ from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.cin7.landing import Extract, sweep
 from cin7_emarsys.cin7.models import AvailabilityRow, duckdb_columns
 from cin7_emarsys.transport import TransportError
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 _ENTITY = "second_look_rows"
 

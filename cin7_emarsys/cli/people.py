@@ -62,7 +62,7 @@ def statement(who: Who, as_json: Json = False) -> None:
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    from cin7_emarsys.operations.runs import CannotRun
+    from cin7_emarsys.operations.refusals import CannotRun
 
     with known():
         try:

@@ -239,15 +239,15 @@ def prune(
     What a later decision needs stays, however old: open unknowns and dead letters, what is in force, what was accepted last.
     """
     from cin7_emarsys import locks
-    from cin7_emarsys.operations import runs
     from cin7_emarsys.operations.prune import prune as find
+    from cin7_emarsys.operations.refusals import CannotRun
     from cin7_emarsys.operations.sync import instance
 
     loaded = local()
     try:
         with progressing("prune", quiet=as_json), locks.held(loaded.paths.locks, "job-prune"), instance() as opened:
             found = find(loaded, opened, apply=apply)
-    except runs.CannotRun as error:
+    except CannotRun as error:
         raise cannot(error) from None
     if as_json:
         typer.echo(views.as_json({"applied": apply, "aged": [vars(aged) for aged in found]}))

@@ -25,7 +25,7 @@ from cin7_emarsys.merchant import Merchant, SettingsError
 from cin7_emarsys.settings import LocalSettings, Settings, load_local, load_policy, load_settings, paths
 
 if TYPE_CHECKING:
-    from cin7_emarsys.warehouse.resource import Warehouse
+    from cin7_emarsys.warehouse.connections import Warehouse
 
 # A terminal says how wide it is; a file or a pipe does not.
 console = Console(width=None if sys.stdout.isatty() else 130)
@@ -86,7 +86,7 @@ def policy() -> Merchant:
 
 def warehouse() -> Warehouse:
     """The warehouse, if one has been built; ends the command otherwise."""
-    from cin7_emarsys.warehouse.resource import Warehouse
+    from cin7_emarsys.warehouse.connections import Warehouse
 
     where = paths().warehouse
     if not where.exists():
@@ -103,7 +103,7 @@ def cannot(why: object) -> typer.Exit:
 @contextmanager
 def known() -> Iterator[None]:
     """Says in one sentence that something is not there (yet)."""
-    from cin7_emarsys.operations.explain import NotKnown
+    from cin7_emarsys.operations.refusals import NotKnown
 
     try:
         yield

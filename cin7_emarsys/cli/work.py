@@ -40,8 +40,8 @@ def sync(
 
     It may be stopped at any time; the next run goes on where this one was.
     """
-    from cin7_emarsys.operations import runs
     from cin7_emarsys.operations import sync as syncing
+    from cin7_emarsys.operations.refusals import CannotRun
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch under way is finished first
     loaded = settings()
@@ -54,7 +54,7 @@ def sync(
             (errors if as_json else console).print(f"released {release}: {freed}", highlight=False)
         with progressing(f"sync {job.value}", quiet=as_json):
             outcome = syncing.sync(job.value, full=full, dry_run=dry_run, overrides=overrides)
-    except runs.CannotRun as error:
+    except CannotRun as error:
         raise cannot(error) from None
     if as_json:
         typer.echo(views.as_json(vars(outcome) | {"checks": [vars(check) for check in outcome.checks]}))

@@ -6,13 +6,13 @@ What belongs here: the asset. What does not: what the pages show (``pages.py``),
 # Dagster reads the annotations of its functions, so they must not be postponed.
 from typing import Any
 
-from dagster import AssetKey, AssetsDefinition, MaterializeResult, MetadataValue, asset
+from dagster import AssetKey, AssetsDefinition, MaterializeResult, MetadataValue, ResourceParam, asset
 
 from cin7_emarsys import freshness
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse.assets import key_of
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys.warehouse.factory import models
-from cin7_emarsys.warehouse.resource import Warehouse
 
 
 @asset(
@@ -28,7 +28,7 @@ from cin7_emarsys.warehouse.resource import Warehouse
     kinds={"html", "csv"},
     freshness_policy=freshness.nightly(),
 )
-def report(settings: SettingsResource, warehouse: Warehouse) -> MaterializeResult[Any]:
+def report(settings: SettingsResource, warehouse: ResourceParam[Warehouse]) -> MaterializeResult[Any]:
     """Writes the report from a fresh copy of the warehouse."""
     from cin7_emarsys.desk.report import write  # with its templates; the graph is imported far more often
     from cin7_emarsys.desk.source import Published

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from cin7_emarsys.desk.source import Facts
-from cin7_emarsys.operations.explain import NotKnown, explain_customer, explain_sku, fetch
+from cin7_emarsys.operations.explain import explain_customer, explain_sku, fetch
+from cin7_emarsys.operations.refusals import NotKnown
 
 LINES = 200
 

@@ -16,6 +16,7 @@ from dagster import (
     Config,
     MaterializeResult,
     MetadataValue,
+    ResourceParam,
     TableColumn,
     TableSchema,
     asset,
@@ -35,7 +36,7 @@ from cin7_emarsys.emarsys.setup import prepare
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.assets import checks_of
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 GROUP = "emarsys"
 
@@ -119,7 +120,10 @@ def _flow(name: str) -> AssetsDefinition:
         freshness_policy=freshness.daytime(),
     )
     def export(
-        context: AssetExecutionContext, config: ExportConfig, settings: SettingsResource, warehouse: Warehouse
+        context: AssetExecutionContext,
+        config: ExportConfig,
+        settings: SettingsResource,
+        warehouse: ResourceParam[Warehouse],
     ) -> MaterializeResult[Any]:
         loaded = settings.load()
         ledger = Ledger(loaded.ledger_url)
@@ -179,7 +183,9 @@ _LEDGER_TABLES = {
         for table, description in _LEDGER_TABLES.items()
     ],
 )
-def delivery_tables(settings: SettingsResource, warehouse: Warehouse) -> Iterator[MaterializeResult[Any]]:
+def delivery_tables(
+    settings: SettingsResource, warehouse: ResourceParam[Warehouse]
+) -> Iterator[MaterializeResult[Any]]:
     """The ledger as tables of the warehouse."""
     ledger = Ledger(settings.load().ledger_url)
     results: list[MaterializeResult[Any]] = []

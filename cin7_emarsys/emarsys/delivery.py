@@ -31,7 +31,7 @@ from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import project, projected
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import gates
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 _QUERIES = Path(__file__).parent / "queries"
 _EXAMPLES = 20

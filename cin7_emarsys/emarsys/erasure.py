@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from duckdb import DuckDBPyConnection
 from sqlalchemy import ColumnElement, Connection, Text, cast, insert, or_, select, update
 
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
@@ -39,6 +40,12 @@ class Found:
     batches: set[int] = field(default_factory=set)
     audit: list[int] = field(default_factory=list)
 
+    def counts(self) -> dict[str, int]:
+        """Rows by flow, and of the audit."""
+        return {flow: len(ids) for flow, ids in self.records.items()} | (
+            {"audit": len(self.audit)} if self.audit else {}
+        )
+
 
 def find(ledger: Ledger, erased: Erased, names: Sequence[str]) -> Found:
     """Everything in the ledger that names one of these, which ``erased`` knows."""
@@ -57,6 +64,16 @@ def find(ledger: Ledger, erased: Erased, names: Sequence[str]) -> Found:
             if erased.mentions(f"{entry.reason} {entry.details}"):
                 found.audit.append(entry.entry)
     return found
+
+
+def find_projected(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, int]:
+    """What `find` would count, from the ledger's copy in the warehouse."""
+    rowids = [rowid for rowid, _ in erased.rows(connection, "delivery.records", ("key", "payload", "reason"), names)]
+    flows = (
+        "select flow, count(*) from delivery.records where list_contains($rowids, rowid) group by flow order by flow"
+    )
+    noted = len(erased.rows(connection, "operations.audit", ("reason", "details"), names))
+    return dict(connection.execute(flows, {"rowids": rowids}).fetchall()) | ({"audit": noted} if noted else {})
 
 
 def _named(ledger: Ledger, columns: Sequence[ColumnElement[Any]], names: Sequence[str]) -> ColumnElement[bool]:

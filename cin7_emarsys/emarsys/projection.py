@@ -22,7 +22,7 @@ from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, publicatio
 from cin7_emarsys.settings import Paths
 
 if TYPE_CHECKING:
-    from cin7_emarsys.warehouse.resource import Warehouse
+    from cin7_emarsys.warehouse.connections import Warehouse
 
 _BATCHES, _RECORDS = 5000, 200_000  # at most so many in one transaction
 _ITEM_COLUMNS = (

@@ -14,10 +14,10 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from cin7_emarsys.emarsys.ledger import Ledger
-from cin7_emarsys.operations.explain import NotKnown, fetch
-from cin7_emarsys.operations.runs import CannotRun
+from cin7_emarsys.operations.explain import fetch
+from cin7_emarsys.operations.refusals import CannotRun, NotKnown
 from cin7_emarsys.settings import LocalSettings
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 _TABLE = (
     "create table if not exists operations.aliases "

@@ -25,6 +25,7 @@ from cin7_emarsys.emarsys import setup
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.merchant import SettingsError
 from cin7_emarsys.operations import alerts, dagster_internals, exceptions, runs
+from cin7_emarsys.operations.refusals import CannotRun
 from cin7_emarsys.operations.sync import instance
 from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.transport import TransportError
@@ -222,7 +223,7 @@ def _dagster() -> Iterator[Line]:
             ticks = list(dagster_internals.latest_ticks(opened))
             statuses = opened.get_daemon_statuses()
             running = [kind for kind, status in statuses.items() if status.healthy]
-    except runs.CannotRun as error:
+    except CannotRun as error:
         found, _, step = str(error).partition("; ")
         yield Line("Dagster", "bad", found, step)
         return

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +29,11 @@ from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import now
 from cin7_emarsys.erased import Erased
 from cin7_emarsys.operations import aliases
-from cin7_emarsys.operations.explain import NotKnown, fetch
-from cin7_emarsys.operations.runs import CannotRun
+from cin7_emarsys.operations.explain import fetch
+from cin7_emarsys.operations.refusals import CannotRun, NotKnown
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,20 @@ def facts(done: Erasure) -> dict[str, Any]:
 
 
 def preview(settings: Settings, email: str) -> Erasure:
-    """What would go, place by place; nothing is changed. Raises `NotKnown` when nothing names that address."""
-    with _warehouse(settings).read() as connection:
-        person = _person(connection, email)
-        erased = Erased(settings.paths.state).adding(person.names)
-        places = _search(
-            connection, erased, person.names, but="delivery"
-        )  # a copy of the ledger, which is asked itself
+    """What would go, place by place, as an erasure counts it; nothing of hers is changed. Raises `NotKnown` for nobody's."""
+    warehouse = _warehouse(settings)
     ledger = Ledger(settings.ledger_url)
     try:
-        found = emarsys.find(ledger, erased, person.names)
+        project(ledger, warehouse)  # a million payloads are searched in the copy of the ledger
     finally:
         ledger.close()
-    places |= {f"ledger: {flow}": len(ids) for flow, ids in found.records.items()}
-    places |= {"ledger: audit": len(found.audit)} if found.audit else {}
+    with warehouse.read() as connection:
+        person = _person(connection, email)
+        erased = Erased(settings.paths.state).adding(person.names)
+        read = {table: len(rows) for table, rows in cin7.find(connection, erased, person.names).items()}
+        places = _rows(read, _books(connection, erased, person.names))
+        sent = emarsys.find_projected(connection, erased, person.names)
+        places |= {f"ledger: {kind}": rows for kind, rows in sent.items()}
     places |= {f"{folder.name}/": lines for folder, lines in _files(settings, erased, person.names, clear=False)}
     if not places:
         raise NotKnown("nothing here names that address, so there is nothing to erase")
@@ -122,7 +122,7 @@ def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = Fal
             crash.point("deleted_there")
             progress.report("ledger", 0, None)
             found = emarsys.erase(ledger, erased, person.names, reason, now())
-            done.places = {f"ledger: {flow}": len(ids) for flow, ids in found.records.items()}
+            done.places = {f"ledger: {kind}": rows for kind, rows in found.counts().items()}
             crash.point("ledger_erased")
             done.places |= {f"{f.name}/": n for f, n in _files(settings, erased, person.names, clear=True)}
             for left in settings.paths.leftovers():
@@ -134,7 +134,8 @@ def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = Fal
                 done.places |= _erase_in_warehouse(connection, settings, erased, person.names)
                 done.left = _search(connection, erased, person.names)
             crash.point("warehouse_erased")
-            done.left |= {f"ledger: {f}": len(n) for f, n in emarsys.find(ledger, erased, person.names).records.items()}
+            kept = emarsys.find(ledger, erased, person.names).counts()
+            done.left |= {f"ledger: {kind}": rows for kind, rows in kept.items()}
         finally:
             ledger.close()
         progress.report("the freed pages of the warehouse file", 0, None)
@@ -198,64 +199,58 @@ def _erase_in_warehouse(
     connection: DuckDBPyConnection, settings: Settings, erased: Erased, names: Sequence[str]
 ) -> dict[str, int]:
     """One transaction: what was read, the books, and all that is worked out from them. Returns place → rows."""
-    places = {
-        f"raw.{name}": rows for name, rows in cin7.erase(connection, settings.paths.landing, erased, names).items()
-    }
-    for table, texts in _text_columns(connection).items():
-        if _is_book(table) and (gone := [rowid for rowid, _ in _naming(connection, table, texts, erased, names)]):
-            connection.execute(f"delete from {table} where list_contains($gone, rowid)", {"gone": gone})
-            places[table] = len(gone)
+    read = cin7.erase(connection, settings.paths.landing, erased, names)
+    books = _books(connection, erased, names)
+    for table, rowids in books.items():
+        connection.execute(f"delete from {table} where list_contains($gone, rowid)", {"gone": rowids})
     factory.build(connection, settings.merchant)
-    return places
+    return _rows(read, books)
 
 
-def _is_book(table: str) -> bool:
-    """Whether rows of it outlive a build: kept for ever, written by hand, or compared with by the next build."""
-    if table.split(".")[0] not in ("mart", "reconciliation", "operations") or table == "operations.audit":
-        return False  # the audit is the ledger's
-    models = factory.models()
-    model = models.get(table)
-    compared = any(table in each.feedback for each in models.values())
-    return model is None or model.materialize not in ("table", "view") or (model.materialize == "table" and compared)
+def _rows(read: Mapping[str, int], books: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    return {f"raw.{table}": rows for table, rows in read.items()} | {table: len(ids) for table, ids in books.items()}
 
 
-def _search(
-    connection: DuckDBPyConnection, erased: Erased, names: Sequence[str], *, but: str | None = None
-) -> dict[str, int]:
-    """Rows that name these, in every table (``but`` those of one schema) and every column that can hold text."""
+def _books(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, list[int]]:
+    """Rows that name these and outlive a build (kept for ever, by hand, or compared with by the next): table → rowids."""
+    models = factory.headers()
+    compared = {name for model in models for name in model.feedback}
+    rebuilt = {
+        model.name
+        for model in models
+        if model.materialize == "view" or (model.materialize == "table" and model.name not in compared)
+    }
+    rebuilt.add("operations.audit")  # the ledger's
+    found = {
+        table: [rowid for rowid, _ in erased.rows(connection, table, columns, names)]
+        for table, columns in _text_columns(connection, "mart", "reconciliation", "operations").items()
+        if table not in rebuilt
+    }
+    return {table: rowids for table, rowids in found.items() if rowids}
+
+
+def _search(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, int]:
+    """Rows that name these, in every table and every column that can hold text."""
+    rooms = ("raw", "staging", "mart", "delivery", "reconciliation", "operations")
     counts = {
-        table: len(_naming(connection, table, texts, erased, names))
-        for table, texts in _text_columns(connection).items()
-        if table.split(".")[0] != but
+        table: len(erased.rows(connection, table, columns, names))
+        for table, columns in _text_columns(connection, *rooms).items()
     }
     return {table: rows for table, rows in counts.items() if rows}
 
 
-def _text_columns(connection: DuckDBPyConnection) -> dict[str, list[str]]:
-    """Table → its columns that can hold text, as SQL."""
+def _text_columns(connection: DuckDBPyConnection, *schemas: str) -> dict[str, list[str]]:
+    """Table → its columns that can hold text."""
     found: dict[str, list[str]] = {}
-    for table, column, kind in connection.execute(
-        "select columns.schema_name || '.' || columns.table_name, column_name, data_type "
+    for table, column in connection.execute(
+        "select columns.schema_name || '.' || columns.table_name, column_name "
         "from duckdb_columns() as columns join duckdb_tables() as tables using (schema_name, table_name) "
-        "where columns.schema_name in ('raw', 'staging', 'mart', 'delivery', 'reconciliation', 'operations') order by all"
+        "where list_contains($schemas, columns.schema_name) and (contains(data_type, 'VARCHAR') or data_type = 'JSON') "
+        "order by all",
+        {"schemas": schemas},
     ).fetchall():
-        if "VARCHAR" in kind or kind == "JSON":
-            text = f'"{column}"::varchar'
-            ours = table.startswith("delivery.") and column in ("key", "payload")  # addresses in small letters, always
-            found.setdefault(table, []).append(text if ours else f"lower({text})")
+        found.setdefault(table, []).append(column)
     return found
-
-
-def _naming(
-    connection: DuckDBPyConnection, table: str, texts: Sequence[str], erased: Erased, names: Sequence[str]
-) -> list[tuple[int, str]]:
-    """Rows of a table that name these: rowid, and their text."""
-    named = " or ".join(f"contains({text}, $name{place})" for text in texts for place in range(len(names)))
-    rows = connection.execute(
-        f"select rowid, concat_ws(' ', {', '.join(texts)}) from {table} where {named}",
-        {f"name{place}": name for place, name in enumerate(names)},
-    ).fetchall()
-    return [(rowid, text) for rowid, text in rows if erased.mentions(text)]
 
 
 def _files(settings: Settings, erased: Erased, names: Sequence[str], *, clear: bool) -> Iterator[tuple[Path, int]]:
@@ -273,12 +268,14 @@ def _files(settings: Settings, erased: Erased, names: Sequence[str], *, clear: b
 
 
 def _lines(file: Path, erased: Erased, needles: Sequence[bytes]) -> set[int]:
-    with file.open("rb") as content:
-        return {
-            number
-            for number, line in enumerate(content)
-            if any(needle in line.lower() for needle in needles) and erased.mentions(line.decode(errors="replace"))
-        }
+    content = file.read_bytes().lower()
+    if not any(needle in content for needle in needles):
+        return set()
+    return {
+        number
+        for number, line in enumerate(content.split(b"\n"))
+        if any(needle in line for needle in needles) and erased.mentions(line.decode(errors="replace"))
+    }
 
 
 def _rewrite(file: Path, erased: Erased, named: set[int]) -> None:

@@ -17,11 +17,12 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from cin7_emarsys.emarsys.ledger import Ledger
-from cin7_emarsys.operations.explain import NotKnown, fetch
+from cin7_emarsys.operations.explain import fetch
+from cin7_emarsys.operations.refusals import NotKnown
 from cin7_emarsys.settings import LocalSettings
 from cin7_emarsys.warehouse import factory, gates
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys.warehouse.gates import Condition
-from cin7_emarsys.warehouse.resource import Warehouse
 
 _ROOMS = ("cin7", "emarsys", "reconciliation")
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from cin7_emarsys.operations.refusals import NotKnown
+
 _QUERIES = Path(__file__).parent / "queries"
 
 # The waterfall in its order: each term in words.
@@ -54,10 +56,6 @@ _EVIDENCE: Mapping[str, str] = {
     "components": "components",
     "bill_faults": "bill_faults",
 }
-
-
-class NotKnown(Exception):
-    """There is nothing of that name in the warehouse; the text says what was looked for and what to do."""
 
 
 def fetch(connection: DuckDBPyConnection, query: str | Path, **parameters: object) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from cin7_emarsys.emarsys.client import BATCH, Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.operations.explain import fetch
 from cin7_emarsys.settings import Cin7Settings, EmarsysSettings, Settings
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 _REFERENCES = 5  # the account, locations, categories, brands, price tiers
 

@@ -13,7 +13,8 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from cin7_emarsys.merchant import Merchant
-from cin7_emarsys.operations.explain import NotKnown, fetch
+from cin7_emarsys.operations.explain import fetch
+from cin7_emarsys.operations.refusals import NotKnown
 from cin7_emarsys.warehouse import factory, gates, policy
 
 _COMPARED = {"mart.ats", "mart.availability", "mart.held_flips", "mart.prices"}

@@ -27,7 +27,7 @@ from cin7_emarsys.emarsys.tables import batches, bodies, dead_letters, publicati
 from cin7_emarsys.merchant import Retention
 from cin7_emarsys.operations import dagster_internals
 from cin7_emarsys.settings import LocalSettings
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 _QUERIES = Path(__file__).parent / "retention"
 _ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]

@@ -16,7 +16,7 @@ from cin7_emarsys.reconciliation import catalogue_export
 from cin7_emarsys.reconciliation.read_back import read_contacts
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import exceptions, factory
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 
 def reconcile(settings: Settings, warehouse: Warehouse, catalogue: Path | None = None) -> dict[str, Any]:

@@ -19,14 +19,10 @@ from dagster import DagsterInstance, DagsterRunStatus, InitResourceContext, Runs
 from cin7_emarsys import locks
 from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.settings_resource import SettingsResource
-from cin7_emarsys.warehouse.resource import Warehouse, WarehouseLocked
+from cin7_emarsys.warehouse.connections import Warehouse, WarehouseLocked
 
 HOST_TAG, PID_TAG, STARTED_TAG = "cin7_emarsys/host", "cin7_emarsys/pid", "cin7_emarsys/process_started"
 OF_TAG = "cin7_emarsys/process_of"  # the run they were written for: a retry inherits the tags of the one before
-
-
-class CannotRun(Exception):
-    """The command cannot start; the text says why and what to do."""
 
 
 class RunSettings(SettingsResource):

@@ -23,9 +23,10 @@ from duckdb import DuckDBPyConnection
 from cin7_emarsys import guards
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.operations import runs
+from cin7_emarsys.operations.refusals import CannotRun
 from cin7_emarsys.settings import Settings
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys.warehouse.factory import EMAIL
-from cin7_emarsys.warehouse.resource import Warehouse
 
 _PYTHON_PATH = re.compile(r"^(\w+\.)+(?=\w+:)")
 
@@ -66,7 +67,7 @@ def instance() -> Iterator[DagsterInstance]:
         opened = DagsterInstance.get()
     else:
         if not Path("dagster.yaml").exists():
-            raise runs.CannotRun("there is no dagster.yaml here; run this in the project's folder, or set DAGSTER_HOME")
+            raise CannotRun("there is no dagster.yaml here; run this in the project's folder, or set DAGSTER_HOME")
         Path("var/dagster").mkdir(parents=True, exist_ok=True)
         opened = DagsterInstance.from_config(".")
     with opened:
@@ -95,7 +96,7 @@ def sync(
         for guard in plain:
             guards.check(guard, flows_of(job))
     except guards.NotOverridable as error:
-        raise runs.CannotRun(str(error)) from None
+        raise CannotRun(str(error)) from None
 
     definition = defs.resolve_job_def(job)
     with nullcontext(on) if on else instance() as opened:
@@ -155,7 +156,7 @@ def release(settings: Settings, name: str, reason: str) -> str:
     with Warehouse(database=str(settings.paths.warehouse)).write() as connection:
         freed = _release_hold(connection, name, reason) or _release_snapshot(connection, name, reason)
     if freed is None:
-        raise runs.CannotRun(
+        raise CannotRun(
             f"there is no open hold and no snapshot {name} with a row drop; `cin7-emarsys explain SKU` names the hold of an "
             "item, the check on the newest snapshot names the snapshot"
         )

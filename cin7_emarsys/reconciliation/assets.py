@@ -13,6 +13,7 @@ from dagster import (
     AssetsDefinition,
     Config,
     MaterializeResult,
+    ResourceParam,
     TableColumn,
     TableSchema,
     asset,
@@ -24,7 +25,7 @@ from cin7_emarsys.reconciliation.read_back import COLUMNS, Scope, read_contacts
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.assets import checks_of, schema_assets
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 
 class ReadBackConfig(Config):
@@ -52,7 +53,10 @@ class ReadBackConfig(Config):
     freshness_policy=freshness.nightly(),
 )
 def contacts_read(
-    context: AssetExecutionContext, config: ReadBackConfig, settings: SettingsResource, warehouse: Warehouse
+    context: AssetExecutionContext,
+    config: ReadBackConfig,
+    settings: SettingsResource,
+    warehouse: ResourceParam[Warehouse],
 ) -> MaterializeResult[Any]:
     """Reads contacts back."""
     scopes: tuple[Scope, ...] = get_args(Scope)

@@ -27,7 +27,7 @@ from cin7_emarsys.emarsys.projection import projected
 from cin7_emarsys.erased import Erased
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.transport import AuthFailed, Permanent, PermissionMissing, TransportError
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 Scope = Literal["all", "due", "sent"]
 COLUMNS = {

@@ -21,6 +21,7 @@ from dagster import (
     AssetSpec,
     MaterializeResult,
     MetadataValue,
+    ResourceParam,
     TableColumn,
     TableRecord,
     TableSchema,
@@ -31,8 +32,8 @@ from dagster import (
 from cin7_emarsys import freshness, guards
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import exceptions, factory, gates
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys.warehouse.factory import Model, build, models
-from cin7_emarsys.warehouse.resource import Warehouse
 
 _MARKETING = {
     "catalogue", "contacts", "order_events", "sales_lines", "sales_documents", "order_facts", "excluded", "persons",
@@ -123,7 +124,7 @@ def together(name: str, chosen: Sequence[Model]) -> AssetsDefinition:
 
     @multi_asset(name=name, specs=[_spec(model) for model in chosen], can_subset=True)
     def build_models(
-        context: AssetExecutionContext, warehouse: Warehouse, settings: SettingsResource
+        context: AssetExecutionContext, warehouse: ResourceParam[Warehouse], settings: SettingsResource
     ) -> Iterator[MaterializeResult[Any]]:
         merchant = settings.load().merchant
         wanted = {".".join(key.path) for key in context.selected_asset_keys}
@@ -195,7 +196,7 @@ def checks_of(name: str, conditions: Iterable[gates.Condition]) -> AssetChecksDe
         can_subset=True,
     )
     def check(
-        context: AssetCheckExecutionContext, warehouse: Warehouse, settings: SettingsResource
+        context: AssetCheckExecutionContext, warehouse: ResourceParam[Warehouse], settings: SettingsResource
     ) -> Iterator[AssetCheckResult]:
         merchant = settings.load().merchant
         chosen = [asked[key] for key in asked if key in context.selected_asset_check_keys]

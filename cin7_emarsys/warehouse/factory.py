@@ -22,7 +22,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -34,7 +34,7 @@ from duckdb import DuckDBPyConnection
 from cin7_emarsys import disk, schema
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import policy
-from cin7_emarsys.warehouse.resource import SCHEMAS
+from cin7_emarsys.warehouse.connections import SCHEMAS
 
 FOLDER = Path(__file__).parent
 EMAIL = re.compile(r"[^\s'\"<>]+@[^\s'\"<>]+")
@@ -64,8 +64,8 @@ class Model:
     at: str | None
     ignoring: frozenset[str]
     feedback: frozenset[str]
-    depends: frozenset[str]
-    figures: Mapping[str, str] = field(default_factory=dict)
+    figures: Mapping[str, str]
+    depends: frozenset[str] = frozenset()
     types: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -87,8 +87,8 @@ class Built:
     figures: Mapping[str, Any]
 
 
-def parse(file: Path, text: str, connection: DuckDBPyConnection) -> Model:
-    """Header and dependencies of one file. Raises `ModelError`."""
+def parse(file: Path, text: str) -> Model:
+    """What the header of one file says. Raises `ModelError`."""
     shown = f"{file.parent.name}/{file.name}"
     tags: dict[str, str] = {}
     columns: dict[str, str] = {}
@@ -120,20 +120,13 @@ def parse(file: Path, text: str, connection: DuckDBPyConnection) -> Model:
     if not how:
         raise ModelError(shown, "`-- materialize:` is table, view, append or history at <column> [ignoring <columns>]")
     kind: Literal["table", "view", "history", "append"] = "history" if how[2] else how[1]  # type: ignore[assignment]
-    sql = "\n".join(lines[body:]).strip().rstrip(";")
-    feedback = frozenset(_names(tags.get("feedback", "")))
-    read = _tables(shown, sql, connection)
-    if feedback - read:
-        raise ModelError(
-            shown, f"`-- feedback:` names {', '.join(sorted(feedback - read))}, which the SQL does not read"
-        )
     key = tuple(_names(tags["key"]))
     if set(key) - set(columns):
         raise ModelError(shown, f"key column {', '.join(sorted(set(key) - set(columns)))} is not documented")
     return Model(
         name=f"{file.parent.name}.{file.stem}",
         file=shown,
-        sql=sql,
+        sql="\n".join(lines[body:]).strip().rstrip(";"),
         grain=tags["grain"],
         key=key,
         meaning=tags["meaning"],
@@ -141,17 +134,21 @@ def parse(file: Path, text: str, connection: DuckDBPyConnection) -> Model:
         materialize=kind,
         at=how[2],
         ignoring=frozenset({how[2], *_names(how[3] or "")} if how[2] else ()),
-        feedback=feedback,
-        depends=read - feedback,
+        feedback=frozenset(_names(tags.get("feedback", ""))),
         figures=figures,
     )
+
+
+def headers(folder: Path = FOLDER / "models") -> list[Model]:
+    """Every model of the folder as its header says, in no order, with neither what it reads nor types."""
+    return [parse(file, file.read_text()) for file in sorted(folder.glob("*/*.sql"))]
 
 
 def load(folder: Path) -> dict[str, Model]:
     """Every model of the folder in build order, with column types. Raises `ModelError` naming the file."""
     with duckdb.connect(":memory:") as connection:
         connection.execute("set TimeZone = 'UTC'")
-        parsed = [parse(file, file.read_text(), connection) for file in sorted(folder.glob("*/*.sql"))]
+        parsed = [_reading(model, connection) for model in headers(folder)]
         ordered = _in_order({model.name: model for model in parsed})
         for room in SCHEMAS:
             connection.execute(f"create schema if not exists {room}")
@@ -321,6 +318,13 @@ def _same(model: Model, left: str, right: str) -> str:
     return " and ".join(f'{left}."{key}" = {right}."{key}"' for key in model.key)
 
 
+def _reading(model: Model, connection: DuckDBPyConnection) -> Model:
+    read = _tables(model.file, model.sql, connection)
+    if absent := model.feedback - read:
+        raise ModelError(model.file, f"`-- feedback:` names {', '.join(sorted(absent))}, which the SQL does not read")
+    return replace(model, depends=read - model.feedback)
+
+
 def _typed(model: Model, connection: DuckDBPyConnection, stated: Mapping[str, dict[str, str]]) -> Model:
     try:
         types = _describe(connection, model.sql)
@@ -337,7 +341,7 @@ def _typed(model: Model, connection: DuckDBPyConnection, stated: Mapping[str, di
     absent = model.ignoring - set(types)
     if absent:
         raise ModelError(model.file, f"`-- materialize:` names {', '.join(sorted(absent))}, which is not a column")
-    typed = Model(**{**model.__dict__, "types": types})
+    typed = replace(model, types=types)
     if model.name in stated:
         if stated[model.name] != typed.table_columns:
             wrong = dict(set(typed.table_columns.items()) ^ set(stated[model.name].items()))

@@ -17,7 +17,7 @@ import pytest
 from cin7_emarsys.cin7 import availability, extract, sales
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.settings import load_settings
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import PROJECT, start_sandbox, stop_sandbox
 
 

@@ -13,7 +13,7 @@ from cin7_emarsys.cin7 import erasure, load
 from cin7_emarsys.cin7.forgetting import forget
 from cin7_emarsys.cin7.landing import Extract
 from cin7_emarsys.erased import Erased, SaltLost
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 ANA, BEN = "ana@example.com", "ben@example.com"
 HERS, SHARED, SALE = (f"{n}0000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))

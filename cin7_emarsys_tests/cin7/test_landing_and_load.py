@@ -17,7 +17,7 @@ from cin7_emarsys.cin7 import load
 from cin7_emarsys.cin7.landing import Extract, sweep
 from cin7_emarsys.cin7.load import Loaded
 from cin7_emarsys.cin7.models import AvailabilityRow
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import law
 
 T0 = datetime(2026, 9, 1, 8)

@@ -40,7 +40,7 @@ from cin7_emarsys.sandbox.faults import Faults
 from cin7_emarsys.sandbox.server import Protocol
 from cin7_emarsys.settings import Settings, load_settings
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import trouble
 
 Row = dict[str, Any]

@@ -36,7 +36,7 @@ from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.tables import batches, records
 from cin7_emarsys.erased import Erased
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import law
 from cin7_emarsys_tests.emarsys.conftest import contact, fill, moment, order_event, product, sales_line
 

@@ -16,7 +16,7 @@ from cin7_emarsys.emarsys.product_items import deliver_items
 from cin7_emarsys.emarsys.setup import permissions, survey
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.operations.erase import erase
-from cin7_emarsys.operations.runs import CannotRun
+from cin7_emarsys.operations.refusals import CannotRun
 from cin7_emarsys.reconciliation.read_back import read_contacts
 from cin7_emarsys.transport import Permanent
 from cin7_emarsys_tests.conftest import trouble

@@ -16,7 +16,7 @@ from cin7_emarsys.emarsys.repair import NothingThere, now
 from cin7_emarsys.emarsys.tables import audit, bodies, dead_letters
 from cin7_emarsys.erased import Erased
 from cin7_emarsys.operations import erase as erasing
-from cin7_emarsys.operations.runs import CannotRun
+from cin7_emarsys.operations.refusals import CannotRun
 from cin7_emarsys.transport import TransportError
 from cin7_emarsys_tests.emarsys.conftest import Project, contact, order_event, sales_line
 

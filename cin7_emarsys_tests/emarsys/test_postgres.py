@@ -21,7 +21,7 @@ from cin7_emarsys.emarsys.answers import ACCEPTED
 from cin7_emarsys.emarsys.ledger import Intended, Ledger, recount
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.tables import batches
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.emarsys.conftest import Account, Project, figures, sales_line
 
 AT = datetime(2026, 11, 24, 10, 0)

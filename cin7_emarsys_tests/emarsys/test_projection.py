@@ -20,7 +20,7 @@ from cin7_emarsys.emarsys.ledger import Intended, Ledger
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
 from cin7_emarsys.settings import Paths
 from cin7_emarsys.warehouse import gates
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import trouble
 
 AT = datetime(2026, 11, 24, 10, 0)

@@ -114,6 +114,18 @@ def test_importing_the_definitions_opens_nothing_and_loads_no_heavy_room() -> No
     assert found.stdout.strip() == "[]"
 
 
+def test_a_command_that_runs_nothing_loads_no_dagster() -> None:
+    program = (
+        "import sys\n"
+        "import cin7_emarsys.cli, cin7_emarsys.cli.delivered, cin7_emarsys.desk.pages\n"
+        "from cin7_emarsys.operations import aliases, erase, exceptions, explain, plan, preview\n"
+        "from cin7_emarsys.emarsys import replay\n"
+        "print('dagster' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+
+
 def test_the_policy_says_when_an_asset_is_not_up_to_date(tmp_path: Path) -> None:
     policy = (PROJECT / "merchant.toml").read_text()
     for name, was, now in (("stock_minutes", 60, 90), ("orders_minutes", 60, 120), ("nightly_hours", 30, 50)):

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from cin7_emarsys import views
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables
-from cin7_emarsys.operations.explain import REASONS, NotKnown, explain_sku
+from cin7_emarsys.operations.explain import REASONS, explain_sku
+from cin7_emarsys.operations.refusals import NotKnown
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys_tests.warehouse.test_availability import STOCK
 from cin7_emarsys_tests.warehouse.world import World, line, merchant, order, part

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from cin7_emarsys import views
 from cin7_emarsys.cli import app
-from cin7_emarsys.operations.explain import NotKnown
 from cin7_emarsys.operations.preview import preview
+from cin7_emarsys.operations.refusals import NotKnown
 from cin7_emarsys_tests.warehouse.test_availability import STOCK
 from cin7_emarsys_tests.warehouse.world import World, merchant
 

@@ -23,7 +23,7 @@ from cin7_emarsys.emarsys.ledger import Intended, Ledger
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
 from cin7_emarsys.operations.prune import Aged, prune
 from cin7_emarsys.settings import load_settings
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import PROJECT
 from cin7_emarsys_tests.operations.conftest import NEEDED
 

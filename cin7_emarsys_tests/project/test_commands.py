@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from cin7_emarsys.cli import app
 from cin7_emarsys.settings import load_policy
 from cin7_emarsys.warehouse import exceptions
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import PROJECT
 from cin7_emarsys_tests.desk.conftest import save
 from cin7_emarsys_tests.warehouse.world import World

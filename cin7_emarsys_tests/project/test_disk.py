@@ -14,7 +14,7 @@ import pytest
 from cin7_emarsys.cin7.landing import Extract
 from cin7_emarsys.cin7.models import Location
 from cin7_emarsys.disk import Unwritable
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 
 ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a read-only folder")
 

@@ -14,7 +14,7 @@ from cin7_emarsys.emarsys.ledger import Intended, Ledger
 from cin7_emarsys.emarsys.projection import ensure_delivery_tables
 from cin7_emarsys.schema import SchemaUnknown
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.warehouse.world import World
 
 AT = datetime(2026, 11, 24)

@@ -12,7 +12,7 @@ from cin7_emarsys.settings import Settings
 from cin7_emarsys.settings_resource import SettingsResource
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.assets import assets, checks
-from cin7_emarsys.warehouse.resource import Warehouse
+from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.warehouse.world import T0, World, invoice, line, merchant
 
 # Dagster asks pydantic for an attribute it has deprecated, for a resource without fields.

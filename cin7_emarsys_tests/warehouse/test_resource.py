@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from cin7_emarsys.warehouse.resource import SCHEMAS, Warehouse, WarehouseLocked
+from cin7_emarsys.warehouse.connections import SCHEMAS, Warehouse, WarehouseLocked
 
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 

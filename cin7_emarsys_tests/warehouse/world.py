@@ -16,7 +16,7 @@ import duckdb
 
 from cin7_emarsys.merchant import Merchant
 from cin7_emarsys.warehouse import factory
-from cin7_emarsys.warehouse.resource import SCHEMAS
+from cin7_emarsys.warehouse.connections import SCHEMAS
 
 T0 = "2026-11-24 10:00:00"
 Row = dict[str, Any]
