@@ -86,16 +86,28 @@ class Erased:
         return any(self._in(text))
 
     def rows(
-        self, connection: DuckDBPyConnection, table: str, columns: Sequence[str], names: Sequence[str]
+        self,
+        connection: DuckDBPyConnection,
+        table: str,
+        columns: Sequence[str],
+        names: Sequence[str],
+        *,
+        as_written: Sequence[str] = (),
     ) -> list[tuple[int, str]]:
-        """Rows of a table with one of ``names``, which this knows, in one of ``columns``: rowid and the text of these."""
-        texts = ", ".join(f'"{column}"::varchar' for column in columns)
-        text = texts if len(columns) == 1 else f"concat_ws(' ', {texts})"
+        """Rows of a table with one of ``names``, which this knows, in one of ``columns``: rowid and the text of these.
+
+        Letter case does not count, but in the columns ``as_written``, where names stand as they are given here.
+        """
+        every = [f'"{column}"::varchar' for column in (*columns, *as_written)]
         # One pattern a name: in any letter case DuckDB finds a literal four times faster than small letters are made.
-        named = " or ".join(f"regexp_matches(text, $name{place}, 'i')" for place in range(len(names)))
+        named = [
+            *(f"regexp_matches({text}, $pattern{n}, 'i')" for text in every[: len(columns)] for n in range(len(names))),
+            *(f"contains({text}, $name{n})" for text in every[len(columns) :] for n in range(len(names))),
+        ]
+        given = {f"name{n}": name for n, name in enumerate(names)} if as_written else {}
+        given |= {f"pattern{n}": re.escape(name) for n, name in enumerate(names)} if columns else {}
         found = connection.execute(
-            f"select rowid, text from (select rowid, {text} as text from {table}) where {named}",
-            {f"name{place}": re.escape(name) for place, name in enumerate(names)},
+            f"select rowid, concat_ws(' ', {', '.join(every)}) from {table} where {' or '.join(named)}", given
         ).fetchall()
         return [(rowid, text) for rowid, text in found if self.mentions(text)]
 

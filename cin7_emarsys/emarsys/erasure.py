@@ -68,7 +68,8 @@ def find(ledger: Ledger, erased: Erased, names: Sequence[str]) -> Found:
 
 def find_projected(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, int]:
     """What `find` would count, from the ledger's copy in the warehouse."""
-    rowids = [rowid for rowid, _ in erased.rows(connection, "delivery.records", ("key", "payload", "reason"), names)]
+    ours = ("key", "payload")  # addresses in small letters, ids as Cin7 gave them
+    rowids = [rowid for rowid, _ in erased.rows(connection, "delivery.records", ("reason",), names, as_written=ours)]
     flows = (
         "select flow, count(*) from delivery.records where list_contains($rowids, rowid) group by flow order by flow"
     )

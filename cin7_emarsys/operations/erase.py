@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,14 +82,15 @@ def preview(settings: Settings, email: str) -> Erasure:
         project(ledger, warehouse)  # a million payloads are searched in the copy of the ledger
     finally:
         ledger.close()
-    with warehouse.read() as connection:
+    with warehouse.read() as connection, ThreadPoolExecutor(1) as beside:
         person = _person(connection, email)
         erased = Erased(settings.paths.state).adding(person.names)
+        files = beside.submit(lambda: dict(_files(settings, erased, person.names, clear=False)))
         read = {table: len(rows) for table, rows in cin7.find(connection, erased, person.names).items()}
         places = _rows(read, _books(connection, erased, person.names))
         sent = emarsys.find_projected(connection, erased, person.names)
         places |= {f"ledger: {kind}": rows for kind, rows in sent.items()}
-    places |= {f"{folder.name}/": lines for folder, lines in _files(settings, erased, person.names, clear=False)}
+    places |= {f"{folder.name}/": lines for folder, lines in files.result().items()}
     if not places:
         raise NotKnown("nothing here names that address, so there is nothing to erase")
     return Erasure(person, True, places)
