@@ -116,7 +116,37 @@ def test_an_order_that_no_place_can_assemble_takes_nothing_until_one_can() -> No
     waiting(world.snapshot("n1", T0, rows), line("N", 9)).build()
     assert figures(world, "ats") == {"N": 0, "A": 9, "CUP": 12, "RUG": 0, "OIL": 0}
     world.snapshot("n2", "2026-11-24 10:15", [*rows, {"sku": "CUP", "on_hand": 1}]).build()
-    assert figures(world, "ats") == {"N": 0, "A": 0, "CUP": 4, "RUG": 0, "OIL": 0}
+    assert figures(world, "ats") == {"N": 0, "A": 8, "CUP": 12, "RUG": 0, "OIL": 0}, "one of the nine"
+
+
+@pytest.mark.parametrize(
+    ("ordered_on", "mode", "left"),
+    [("2026-11-21", "pooled", 0), ("2026-11-19", "pooled", 2), ("2026-11-21", "separate", 2)],
+)
+def test_a_kit_comes_before_younger_orders_which_can_be_served_elsewhere(ordered_on: str, mode: str, left: int) -> None:
+    """The cups in Main are all allocated, two of them for an order of that day; the kit's order of the 20th needs two."""
+    world = shop(location_mode=mode).kit("A", part("CUP", 2), part("RUG"))
+    rows = [{"sku": "CUP", "on_hand": 6, "Allocated": 6}, {"sku": "CUP", "on_hand": 2, "Location": "Shop"},
+            {"sku": "RUG", "on_hand": 9}]  # fmt: skip
+    world.sale("s0", {"Status": "ORDERED"}, Status="ORDERED", SaleOrderDate="2026-11-18", Order=order(line("CUP", 4)))
+    world.sale("s2", {"Status": "ORDERED"}, Status="ORDERED", SaleOrderDate=ordered_on, Order=order(line("CUP", 2)))
+    waiting(world.snapshot("n1", T0, rows), line("A", 1)).build()
+    assert figures(world, "ats")["CUP"] == left
+
+
+@pytest.mark.parametrize(("ordered_on", "left"), [("2026-11-19", (3, 9)), ("2026-11-21", (1, 8))])
+def test_a_kit_waits_for_older_orders_without_allocation(ordered_on: str, left: tuple[int, int]) -> None:
+    """Two cups in Main and four in the shop: an order for three takes those in Main, the kit is assembled in Main only."""
+    world = shop().kit("A", part("CUP", 2), part("RUG"))
+    rows = [
+        {"sku": "CUP", "on_hand": 2},
+        {"sku": "CUP", "on_hand": 4, "Location": "Shop"},
+        {"sku": "RUG", "on_hand": 9},
+    ]
+    world.snapshot("n1", T0, rows)
+    waiting(waiting(world, line("CUP", 3), name="s0", SaleOrderDate=ordered_on), line("A", 1)).build()
+    worth = figures(world, "ats")
+    assert (worth["CUP"], worth["RUG"]) == left
 
 
 def test_a_hold_on_a_kit_holds_its_components() -> None:

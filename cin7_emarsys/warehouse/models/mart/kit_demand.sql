@@ -1,8 +1,8 @@
 -- grain: one row per kit, component and pool of locations
 -- key: kit_id, component_id, pool
 -- meaning: Units that a component must leave for orders and holds of kits which the kits' own stock cannot serve: those
--- kits will be assembled from it. The component is charged with them as open_unallocated and reserved. A kit that no place
--- can assemble now, from units that are allocated to nobody, takes nothing: its order waits, and so does nobody else.
+-- kits will be assembled from it. The component is charged with them as open_unallocated and reserved. What no place can
+-- assemble now (kit_turns) takes nothing: its order waits, and so does nobody else.
 -- @column kit_id: The kit that is ordered or held.
 -- @column component_id: Its component.
 -- @column pool: Location that the orders ship from; empty where the locations are one pool, and for holds.
@@ -11,7 +11,7 @@
 -- @column hold_units: For holds, beyond all orders.
 with recursive bills as (from mart.bills),
 -- in whole ten-thousandths: a division of decimals is not exact
-kits as (select distinct kit_id, cast(makes * 10000 as hugeint) as makes, kit_level from bills),
+kits as (select distinct kit_id, makes as run_makes, cast(makes * 10000 as hugeint) as makes, kit_level from bills),
 products as (select kit_id as product_id from bills union select component_id from bills),
 stock as (
     select rows.product_id, rows.location_key, sum(rows.on_hand) as on_hand, sum(rows.allocated) as allocated,
@@ -44,54 +44,21 @@ asked as (
     from pools
     group by all
 ),
--- How often each kit could be assembled where, if it had the shelves to itself; from the kits of components upwards.
-shelves as (
-    select product_id, location_key, cast(greatest(sum(on_hand) - sum(allocated), 0) * 10000 as hugeint) as free
-    from stock
-    group by all
-),
-assembling as (
-    select products.product_id, places.location_key, kits.makes, kits.kit_level, coalesce(shelves.free, 0) as free,
-        cast(0 as hugeint) as runs, (select max(kit_level) from kits) as level
-    from products
-    cross join (select distinct location_key from shelves) as places
-    left join kits on kits.kit_id = products.product_id
-    left join shelves on shelves.product_id = products.product_id and shelves.location_key = places.location_key
-    union all
-    select above.product_id, above.location_key, above.makes, above.kit_level, above.free,
-        coalesce(built.runs, above.runs), above.level - 1
-    from assembling as above
-    left join (
-        select bills.kit_id, parts.location_key,
-            min((parts.free + least(parts.runs, 1000000000) * coalesce(parts.makes, 0))
-                // cast(bills.need * 10000 as hugeint)) as runs
-        from bills
-        join assembling as parts on parts.product_id = bills.component_id
-        group by all
-    ) as built on built.kit_id = above.product_id and built.location_key = above.location_key
-        and above.kit_level = above.level
-    where above.level >= 0
-),
-possible as (
-    select 'orders' as serves, case location_mode when 'separate' then location_key else '' end as pool, product_id
-    from assembling, policy.settings
-    where level = -1 and runs > 0
-    union
-    select 'all', '', product_id from assembling where level = -1 and runs > 0
-),
 -- From the kits that are a component of nothing downwards: when a level has its turn, all that is asked of it is known.
 passing as (
     select asked_pools.serves, asked_pools.pool, products.product_id,
-        case when possible.product_id is not null then kits.makes end as makes, kits.kit_level,
+        kits.makes, kits.kit_level,
         coalesce(asked.on_hand, 0) as on_hand, coalesce(asked.allocated, 0) as allocated,
-        cast(coalesce(asked.units, 0) as decimal(38, 4)) as units, 0 as level
+        cast(case when kits.kit_id is null then coalesce(asked.units, 0)
+            else least(coalesce(asked.units, 0), coalesce(asked.on_hand, 0) + coalesce(turns.runs, 0) * kits.run_makes)
+            end as decimal(38, 4)) as units, 0 as level
     from products
     cross join (select distinct serves, pool from asked) as asked_pools
     left join kits on kits.kit_id = products.product_id
     left join asked on asked.product_id = products.product_id and asked.serves = asked_pools.serves
         and asked.pool = asked_pools.pool
-    left join possible on possible.product_id = products.product_id and possible.serves = asked_pools.serves
-        and possible.pool = asked_pools.pool
+    left join mart.kit_turns as turns on turns.kit_id = products.product_id and turns.serves = asked_pools.serves
+        and turns.pool = asked_pools.pool
     union all
     select passing.serves, passing.pool, passing.product_id, passing.makes, passing.kit_level, passing.on_hand,
         passing.allocated,
