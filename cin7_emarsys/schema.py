@@ -57,14 +57,21 @@ def ensure(connection: DuckDBPyConnection, store: str, ddl: str) -> None:
     What was done is noted under the name ``store``: to compare every column each time would take longer than to load a page.
     Raises `SchemaUnknown` when a column has another type.
     """
+    if is_new(connection, store, ddl):
+        connection.execute(ddl)
+        for table, columns in described(ddl).items():
+            add_columns(connection, table, columns)
+
+
+def is_new(connection: DuckDBPyConnection, store: str, text: str) -> bool:
+    """Whether something else was noted under this name last, in the caller's transaction; now this is."""
+    connection.execute("create schema if not exists operations")
     connection.execute(_TABLE)
-    digest = hashlib.md5(ddl.encode(), usedforsecurity=False).hexdigest()
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     if _version(connection, store) == digest:
-        return
-    connection.execute(ddl)
-    for table, columns in described(ddl).items():
-        add_columns(connection, table, columns)
+        return False
     _keep(connection, store, digest)
+    return True
 
 
 def add_columns(connection: DuckDBPyConnection, table: str, wanted: Mapping[str, str], *, types: bool = True) -> None:

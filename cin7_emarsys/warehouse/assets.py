@@ -135,7 +135,7 @@ def together(name: str, chosen: Sequence[Model]) -> AssetsDefinition:
             yield MaterializeResult(
                 asset_key=key_of(table.name),
                 metadata={
-                    "dagster/row_count": table.rows,
+                    **({} if table.rows is None else {"dagster/row_count": table.rows}),
                     "seconds": round(table.seconds, 3),
                     **{name: _shown(value) for name, value in table.figures.items()},
                 },

@@ -79,10 +79,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Built:
-    """What one model's build did: rows in the table afterwards, seconds, and the figures its file names."""
+    """What one model's build did: rows in the table afterwards (none of a view), seconds, and the figures its file names."""
 
     name: str
-    rows: int
+    rows: int | None
     seconds: float
     figures: Mapping[str, Any]
 
@@ -201,16 +201,20 @@ def build_alone(connection: DuckDBPyConnection, wanted: Set[str]) -> None:
 
 
 def read_by(names: Iterable[str]) -> set[str]:
-    """What these models read, themselves included."""
+    """What these models read, themselves included, and what views among it read."""
     known = models()
-    return set(names).union(*(known[name].depends | known[name].feedback for name in names))
+    found = set(names).union(*(known[name].depends | known[name].feedback for name in names))
+    views = {name for name, model in known.items() if model.materialize == "view"}
+    while more := {read for name in found & views for read in known[name].depends} - found:
+        found |= more
+    return found
 
 
 @contextmanager
 def sources(connection: DuckDBPyConnection, only: Set[str] | None = None, *, in_base: bool = True) -> Iterator[None]:
     """Stand-ins, empty, for those tables (all that models read) that no room has made yet; gone again afterwards, but for
     `operations`. Not ``in_base``: a view may stand for another base's table."""
-    kinds, columns = _kinds(connection), _columns(connection)
+    kinds = _kinds(connection)
     needed = read_by(models()) if only is None else only
     for name in (
         needed & models().keys() & kinds.keys() if in_base else ()
@@ -222,14 +226,15 @@ def sources(connection: DuckDBPyConnection, only: Set[str] | None = None, *, in_
     for room in SCHEMAS:
         connection.execute(f"create schema if not exists {room}")
     ddl = (FOLDER / "sources.sql").read_text()
-    stated = schema.described(ddl)
+    if schema.is_new(connection, "sources", ddl):  # of an earlier version
+        for name, columns in schema.described(ddl).items():
+            if kinds.get(name) == "table":
+                schema.add_columns(connection, name, columns, types=False)  # only parts of them are stated
     for name, statement in _created(ddl).items():
         if name in needed - present:
             connection.execute(statement)
             if not name.startswith("operations."):  # what people decide: stays, and views look at it
                 missing.append(name)
-        elif name in needed and kinds[name] == "table" and stated[name].keys() - columns[name]:
-            schema.add_columns(connection, name, stated[name], types=False)  # only parts of them are stated
     for model in models().values():  # our own: stay, so that a cadence can be the first to build its part of them
         if model.name in needed - present:
             _make(connection, model)
@@ -240,17 +245,17 @@ def sources(connection: DuckDBPyConnection, only: Set[str] | None = None, *, in_
 
 def _write(connection: DuckDBPyConnection, model: Model) -> Built:
     started = time.perf_counter()
+    counted = None
     try:
-        if model.materialize == "table":  # DuckDB tells how many rows it has written
+        if model.materialize == "view":  # to count it would be to work it out
+            connection.execute(f"create or replace view {model.name} as {model.sql}")
+        elif model.materialize == "table":  # DuckDB tells how many rows it has written
             counted = connection.execute(f"create or replace table {model.name} as {model.sql}").fetchone()
         else:
-            if model.materialize == "view":
-                connection.execute(f"create or replace view {model.name} as {model.sql}")
-            else:
-                _make(connection, model)
-                # an insert says by itself what does not fit
-                schema.add_columns(connection, model.name, model.table_columns, types=False)
-                (_append if model.materialize == "append" else _keep_history)(connection, model)
+            _make(connection, model)
+            # an insert says by itself what does not fit
+            schema.add_columns(connection, model.name, model.table_columns, types=False)
+            (_append if model.materialize == "append" else _keep_history)(connection, model)
             counted = connection.execute(f"select count(*) from {model.name}").fetchone()
         figures = connection.execute(_figures(model, model.name)).fetchone() if model.figures else None
     except duckdb.Error as error:
@@ -258,7 +263,7 @@ def _write(connection: DuckDBPyConnection, model: Model) -> Built:
             raise
         raise ModelError(model.file, error) from None  # the chained text could carry an address
     named = dict(zip(model.figures, figures or (), strict=True))
-    return Built(model.name, counted[0] if counted else 0, time.perf_counter() - started, named)
+    return Built(model.name, counted[0] if counted else None, time.perf_counter() - started, named)
 
 
 def _figures(model: Model, source: str) -> str:
@@ -419,18 +424,6 @@ def _kinds(connection: DuckDBPyConnection) -> dict[str, str]:
         "select schema_name || '.' || view_name, 'view' from duckdb_views() where database_name = current_database()"
     ).fetchall()
     return dict(rows)
-
-
-def _columns(connection: DuckDBPyConnection) -> dict[str, set[str]]:
-    """The columns of every table, by `schema.name`."""
-    rows = connection.execute(
-        "select schema_name || '.' || table_name, column_name from duckdb_columns() "
-        "where database_name = current_database() and not internal"
-    ).fetchall()
-    found: dict[str, set[str]] = {}
-    for table, column in rows:
-        found.setdefault(table, set()).add(column)
-    return found
 
 
 def _names(listed: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from cin7_emarsys import schema
 from cin7_emarsys.merchant import Merchant
 
 TABLES: dict[str, dict[str, str]] = {
@@ -83,9 +84,12 @@ def create_empty(connection: DuckDBPyConnection) -> None:
 
 
 def write(connection: DuckDBPyConnection, merchant: Merchant) -> None:
-    """Replace every `policy.*` table by the given policy, in the caller's transaction."""
+    """Replace every `policy.*` table by the given policy, in the caller's transaction, unless it is there already."""
+    said = _rows(merchant)
+    if not schema.is_new(connection, "policy", json.dumps([TABLES, said], default=str)):
+        return
     create_empty(connection)
-    for table, rows in _rows(merchant).items():
+    for table, rows in said.items():
         if not rows:
             continue
         columns = TABLES[table]

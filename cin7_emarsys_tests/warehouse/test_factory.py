@@ -10,7 +10,7 @@ import pytest
 
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.factory import ModelError
-from cin7_emarsys_tests.warehouse.world import World
+from cin7_emarsys_tests.warehouse.world import World, merchant
 
 HEADER = "-- grain: one row per product\n-- key: a\n-- meaning: Something.\n-- @column a: A thing.\n"
 
@@ -92,6 +92,23 @@ def test_missing_tables_of_other_rooms_stand_in_empty_and_are_gone_again_but_wha
         factory.build(connection, World().merchant)
         schemas = {row[0] for row in connection.execute("select distinct schema_name from duckdb_tables()").fetchall()}
     assert schemas == {"mart", "policy", "reconciliation", "staging", "operations"}
+
+
+def test_a_policy_is_written_when_it_is_another() -> None:
+    world = World()
+
+    def written() -> list[int]:
+        factory.build(world.connection, world.merchant, ["staging.locations"])
+        found = world.connection.execute(
+            "select table_oid from duckdb_tables() where schema_name = 'policy'"
+        ).fetchall()
+        return sorted(oid for (oid,) in found)
+
+    assert written() == written()
+    world.merchant = merchant(availability={"restock_threshold": 7})
+    before = written()
+    assert world.connection.execute("select restock_threshold from policy.settings").fetchall() == [(7,)]
+    assert before == written()
 
 
 def test_an_unknown_model_is_refused() -> None:
