@@ -154,7 +154,12 @@ def test_a_hold_on_a_kit_holds_its_components() -> None:
     world = shop(holds=holds, buffers=[{"sku": "A", "units": 1}]).kit("A", part("CUP", 2))
     world.snapshot("n1", T0, [{"sku": "CUP", "on_hand": 20}, {"sku": "A", "on_hand": 1}]).build()
     rules = world.rows(
-        "mart.stock_rules", "product_id", "hold_units", "hold_percent", "hold_percent_ordered", "buffer_units"
+        "mart.stock_rules where sku = 'A'",
+        "product_id",
+        "hold_units",
+        "hold_percent",
+        "hold_percent_ordered",
+        "buffer_units",
     )
     assert rules == [("p-a", 4, 0, 0, 1)]
     assert world.rows("mart.ats_holds", "product_id", "name", "units", "percent", "ordered", "units_left") == [

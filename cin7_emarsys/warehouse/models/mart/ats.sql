@@ -154,9 +154,15 @@ summed as (
 kit_holds as (
     select component_id, cast(sum(hold_units) as decimal(18, 4)) as units from mart.kit_demand group by component_id
 ),
+-- Joined before the waterfall, so that its many columns are not copied into the table of a hash join.
+ruled as (
+    select rules.* exclude (hold_units), rules.hold_units + coalesce(kit_holds.units, 0) as hold_units
+    from mart.stock_rules as rules
+    left join kit_holds on kit_holds.component_id = rules.product_id
+),
 tracked as (
     select
-        products.product_id, products.sku, coalesce(summed.in_snapshot, false) as in_snapshot,
+        ruled.*, coalesce(summed.in_snapshot, false) as in_snapshot,
         coalesce(summed.on_hand, 0) as on_hand, coalesce(summed.shortfall, 0) as shortfall,
         coalesce(summed.non_sellable, 0) as non_sellable, coalesce(summed.c1, 0) as c1,
         coalesce(summed.blocked, 0) as blocked, coalesce(summed.c2, 0) as c2,
@@ -166,19 +172,15 @@ tracked as (
         coalesce(summed.unallocated, 0) as unallocated, coalesce(summed.c5, 0) as c5,
         -- whole units from here on: a share of part of a unit would let ats rise when stock falls
         floor(coalesce(summed.r5, 0)) as r5, coalesce(summed.r5, 0) - floor(coalesce(summed.r5, 0)) as part
-    from staging.products as products
-    left join summed on summed.product_id = products.product_id
-    where products.is_stock
+    from summed
+    right join ruled on ruled.product_id = summed.product_id
 ),
 asked as (
-    select tracked.*,
-        coalesce(rules.hold_units, 0) + coalesce(kit_holds.units, 0) + coalesce(greatest(
-            cast(ceil(r5 * rules.hold_percent * 0.01) as decimal(18, 4)) - rules.hold_percent_ordered, 0
-        ), 0) as reserved,
-        rules.buffer_units, rules.buffer_percent
+    select *,
+        hold_units + coalesce(greatest(
+            cast(ceil(r5 * hold_percent * 0.01) as decimal(18, 4)) - hold_percent_ordered, 0
+        ), 0) as reserved
     from tracked
-    left join mart.stock_rules as rules on rules.product_id = tracked.product_id
-    left join kit_holds on kit_holds.component_id = tracked.product_id
 ),
 -- 18 digits again, and 38 only where there is a percentage: floor and ceil of 38 cost a hundred times as much
 held as (select *, cast(least(reserved, r5) as decimal(18, 4)) as c6 from asked),

@@ -1,8 +1,10 @@
--- grain: one row per stock product that a hold or a buffer of the policy touches
+-- grain: one row per stock product
 -- key: product_id
+-- materialize: view
 -- meaning: Holds and safety buffer of each product, over all rules. Of the buffers the most specific counts: SKU,
 -- category, then the one that names neither.
 -- @column product_id: The product.
+-- @column sku: Its SKU.
 -- @column hold_units: Units set aside and not ordered yet, over all holds in units.
 -- @column hold_percent: Percent of what remains that is set aside, over all percent holds.
 -- @column hold_percent_ordered: Units that those of the percent holds have ordered since.
@@ -16,7 +18,7 @@ with buffers as (
     group by all
 ),
 buffered as (
-    select products.product_id,
+    select products.product_id, products.sku,
         case when of_sku.sku_key is not null then 'sku' when of_category.category_key is not null then 'category'
             when everything.units is not null or everything.percent is not null then 'default' end as names,
         case when of_sku.sku_key is not null then of_sku.units when of_category.category_key is not null
@@ -37,6 +39,7 @@ held as (
 )
 select
     buffered.product_id,
+    buffered.sku,
     cast(coalesce(held.units, 0) as decimal(18, 4)) as hold_units,
     cast(coalesce(held.percent, 0) as decimal(9, 4)) as hold_percent,
     cast(coalesce(held.percent_ordered, 0) as decimal(18, 4)) as hold_percent_ordered,
@@ -45,4 +48,3 @@ select
     cast(coalesce(buffered.percent, 0) as decimal(9, 4)) as buffer_percent
 from buffered
 left join held on held.product_id = buffered.product_id
-where held.product_id is not null or buffered.units > 0 or buffered.percent > 0
