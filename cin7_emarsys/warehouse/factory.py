@@ -10,6 +10,8 @@ column, and when it is not simply replaced at each build:
   `valid_from` and `valid_to`; a row is open while `valid_to` is null.
 * `-- materialize: view`: a view, always as its tables are.
 * `-- materialize: append`: rows whose key is not there yet are added; what is there is never touched.
+* `-- empty without: schema.table`: while that table has no rows, neither has this one; its SELECT, whose planning
+  is most of its cost, is left out.
 * `-- feedback: schema.table, ...`: tables read in the state before the build; no dependency of the graph.
 
 `-- figure <name>: <aggregate>` names a figure of the table (of a history: of its open rows) that each build reports.
@@ -65,6 +67,7 @@ class Model:
     ignoring: frozenset[str]
     feedback: frozenset[str]
     figures: Mapping[str, str]
+    empty_without: str | None = None
     depends: frozenset[str] = frozenset()
     types: Mapping[str, str] = field(default_factory=dict)
 
@@ -100,7 +103,7 @@ def parse(file: Path, text: str) -> Model:
         content = line.removeprefix("--").strip()
         column = re.match(r"@column (\w+): (.+)", content)
         figure = re.match(r"figure (\w+): (.+)", content)
-        tag = re.match(r"(grain|key|meaning|materialize|feedback): (.+)", content)
+        tag = re.match(r"(grain|key|meaning|materialize|feedback|empty without): (.+)", content)
         if column:
             if column[1] in columns:
                 raise ModelError(shown, f"column {column[1]} is documented twice")
@@ -135,6 +138,7 @@ def parse(file: Path, text: str) -> Model:
         at=how[2],
         ignoring=frozenset({how[2], *_names(how[3] or "")} if how[2] else ()),
         feedback=frozenset(_names(tags.get("feedback", ""))),
+        empty_without=tags.get("empty without"),
         figures=figures,
     )
 
@@ -249,6 +253,9 @@ def _write(connection: DuckDBPyConnection, model: Model) -> Built:
     try:
         if model.materialize == "view":  # to count it would be to work it out
             connection.execute(f"create or replace view {model.name} as {model.sql}")
+        elif model.empty_without and not connection.execute(f"from {model.empty_without} limit 1").fetchone():
+            connection.execute(f"create or replace table {model.name} ({_listed(model)})")
+            counted = (0,)
         elif model.materialize == "table":  # DuckDB tells how many rows it has written
             counted = connection.execute(f"create or replace table {model.name} as {model.sql}").fetchone()
         else:
@@ -276,8 +283,11 @@ def _make(connection: DuckDBPyConnection, model: Model) -> None:
     if model.materialize == "view":
         connection.execute(f"create view if not exists {model.name} as {model.sql}")
     else:
-        listed = ", ".join(f'"{name}" {kind}' for name, kind in model.table_columns.items())
-        connection.execute(f"create table if not exists {model.name} ({listed})")
+        connection.execute(f"create table if not exists {model.name} ({_listed(model)})")
+
+
+def _listed(model: Model) -> str:
+    return ", ".join(f'"{name}" {kind}' for name, kind in model.table_columns.items())
 
 
 def _append(connection: DuckDBPyConnection, model: Model) -> None:
@@ -327,6 +337,8 @@ def _reading(model: Model, connection: DuckDBPyConnection) -> Model:
     read = _tables(model.file, model.sql, connection)
     if absent := model.feedback - read:
         raise ModelError(model.file, f"`-- feedback:` names {', '.join(sorted(absent))}, which the SQL does not read")
+    if model.empty_without and model.empty_without not in read - model.feedback:
+        raise ModelError(model.file, f"`-- empty without:` names {model.empty_without}, which the SQL does not read")
     return replace(model, depends=read - model.feedback)
 
 

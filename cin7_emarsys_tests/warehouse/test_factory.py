@@ -40,6 +40,7 @@ def load(folder: Path, **files: str) -> dict[str, factory.Model]:
         (HEADER + "-- materialize: history at seen\nselect 1 as a", "names seen, which is not a column"),
         (HEADER + "-- figure most: max(b)\nselect 1 as a", 'Referenced column "b" not found'),
         (HEADER + "-- feedback: raw.me\nselect 1 as a", "names raw.me, which the SQL does not read"),
+        (HEADER + "-- empty without: raw.me\nselect 1 as a", "names raw.me, which the SQL does not read"),
         (HEADER + "select a from mart.x", "reads itself; name mart.x in `-- feedback:`"),
         (HEADER + 'select "bob@example.com" as a from raw.me', "(address)"),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cin7_emarsys.warehouse import factory
 from cin7_emarsys_tests.warehouse.world import T0, World, line, order, part
 
 Row = dict[str, Any]
@@ -59,6 +60,17 @@ def test_a_bill_says_what_a_run_takes_and_makes() -> None:
     assert limiting == [("p-cup", "shop", 9), ("p-oil", "main", 6.3), ("p-oil", "shop", 4.2)]
     shared = world.rows("mart.kit_components where shared_component", "component_id", "kit_id")
     assert sorted(set(shared)) == [("p-cup", "p-a"), ("p-cup", "p-b"), ("p-cup", "p-c")]
+
+
+def test_without_kits_their_tables_are_empty_as_their_queries_would_say() -> None:
+    world = shop(holds=[{"name": "trade", "sku": "CUP", "units": 4, "for_tag": "trade", "from": "2026-11-01"}])
+    waiting(world.snapshot("n1", T0, [{"sku": "CUP", "on_hand": 20}]), line("CUP", 3)).build()
+    spared = [model for model in factory.models().values() if model.empty_without]
+    assert {model.empty_without for model in spared} == {"mart.bills"}
+    for model in spared:
+        assert world.rows(model.name) == world.connection.execute(model.sql).fetchall() == []
+    world.kit("A", part("CUP")).build()
+    assert figures(world)["A"] == (13, 13)
 
 
 def test_a_component_gives_what_its_own_terms_leave() -> None:

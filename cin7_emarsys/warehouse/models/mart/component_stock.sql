@@ -1,5 +1,6 @@
 -- grain: one row per component, kit that it is free for, and sellable location
 -- key: component_id, kit_id, location_key
+-- empty without: mart.bills
 -- meaning: Units of a component in one location that are free to build a kit from: what is left after the component's
 -- own terms. Orders of the location come off there, what names no location from the locations in policy order.
 -- @column component_id: The component.

@@ -1,5 +1,6 @@
 -- grain: one row per kit with a sound bill and sellable location
 -- key: kit_id, location_key
+-- empty without: mart.bills
 -- meaning: How often a kit can be built now in each location from components that are free there, by whole runs.
 -- A component that is a kit itself is taken from its stock, then built; what its components are needed for otherwise is
 -- left for that. Kits that share a component each count it in full.

@@ -1,5 +1,6 @@
 -- grain: one row per kit, product in its bill or in the bills below it, and sellable location
 -- key: kit_id, component_id, location_key
+-- empty without: mart.bills
 -- meaning: What each kit can be built from where, and which component keeps it from more.
 -- @column kit_id: The kit.
 -- @column component_id: The component.

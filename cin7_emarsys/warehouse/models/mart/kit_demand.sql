@@ -1,5 +1,6 @@
 -- grain: one row per kit, component and pool of locations
 -- key: kit_id, component_id, pool
+-- empty without: mart.bills
 -- meaning: Units that a component must leave for orders and holds of kits which the kits' own stock cannot serve: those
 -- kits will be assembled from it. The component is charged with them as open_unallocated and reserved. What no place can
 -- assemble now (kit_turns) takes nothing: its order waits, and so does nobody else.
