@@ -66,7 +66,7 @@ def test_without_kits_their_tables_are_empty_as_their_queries_would_say() -> Non
     world = shop(holds=[{"name": "trade", "sku": "CUP", "units": 4, "for_tag": "trade", "from": "2026-11-01"}])
     waiting(world.snapshot("n1", T0, [{"sku": "CUP", "on_hand": 20}]), line("CUP", 3)).build()
     spared = [model for model in factory.models().values() if model.empty_without]
-    assert {model.empty_without for model in spared} == {"mart.bills"}
+    assert {model.empty_without for model in spared} == {"mart.bills", "staging.components"}
     for model in spared:
         assert world.rows(model.name) == world.connection.execute(model.sql).fetchall() == []
     world.kit("A", part("CUP")).build()

@@ -61,12 +61,10 @@ stock as (
         case settings.location_mode when 'separate' then snapshot.location_key else '' end as pool,
         -- 18 digits from here on: arithmetic on the 38 of a sum costs three times as much
         cast(sum(snapshot.on_hand) as decimal(18, 4)) as on_hand,
-        cast(greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'non_sellable_location'), 0), 0) as decimal(18, 4))
-            as non_sellable,
-        cast(greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'blocked_bin'), 0), 0) as decimal(18, 4))
-            as blocked,
-        cast(greatest(coalesce(sum(snapshot.on_hand) filter (bar = 'expired'), 0), 0) as decimal(18, 4)) as expired,
-        cast(greatest(coalesce(sum(snapshot.allocated) filter (bar is null), 0), 0) as decimal(18, 4)) as allocated
+        cast(sum(snapshot.on_hand) filter (bar = 'non_sellable_location') as decimal(18, 4)) as non_sellable,
+        cast(sum(snapshot.on_hand) filter (bar = 'blocked_bin') as decimal(18, 4)) as blocked,
+        cast(sum(snapshot.on_hand) filter (bar = 'expired') as decimal(18, 4)) as expired,
+        cast(sum(snapshot.allocated) filter (bar is null) as decimal(18, 4)) as allocated
     from staging.snapshot as snapshot, policy.settings as settings
     group by all
 ),
@@ -92,10 +90,10 @@ joined as (
         coalesce(stock.product_id, moves.product_id) as product_id,
         coalesce(stock.on_hand, 0) as on_hand,
         greatest(coalesce(stock.on_hand, 0), 0) as r0,
-        coalesce(stock.non_sellable, 0) as non_sellable,
-        coalesce(stock.blocked, 0) as blocked,
-        coalesce(stock.expired, 0) as expired,
-        coalesce(stock.allocated, 0) as allocated,
+        greatest(coalesce(stock.non_sellable, 0), 0) as non_sellable,
+        greatest(coalesce(stock.blocked, 0), 0) as blocked,
+        greatest(coalesce(stock.expired, 0), 0) as expired,
+        greatest(coalesce(stock.allocated, 0), 0) as allocated,
         coalesce(moves.ordered, 0) as unallocated,
         coalesce(moves.built, 0) as plain_built,
         coalesce(moves.beyond, 0) as beyond,

@@ -1,5 +1,6 @@
 -- grain: one row per kit whose bill is sound and stock component
 -- key: kit_id, component_id
+-- empty without: staging.components
 -- meaning: The bills that kits are built by, without those that kit_faults names.
 -- @column kit_id: The kit.
 -- @column component_id: The component.

@@ -1,5 +1,6 @@
 -- grain: one row per fault in the bill of materials of a kit
 -- key: kit_id, fault, path
+-- empty without: staging.components
 -- meaning: Kits that cannot be built because their bill is wrong; such a kit builds 0 and its orders take no component.
 -- What is above it in a bill can still use units of it that are in stock.
 -- @column kit_id: The kit.
