@@ -170,8 +170,8 @@ tracked as (
         coalesce(summed.unallocated, 0) as unallocated, coalesce(summed.c5, 0) as c5,
         -- whole units from here on: a share of part of a unit would let ats rise when stock falls
         floor(coalesce(summed.r5, 0)) as r5, coalesce(summed.r5, 0) - floor(coalesce(summed.r5, 0)) as part
-    from summed
-    right join ruled on ruled.product_id = summed.product_id
+    from ruled
+    left join summed on summed.product_id = ruled.product_id
 ),
 asked as (
     select *,
