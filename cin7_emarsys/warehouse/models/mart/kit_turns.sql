@@ -1,5 +1,6 @@
 -- grain: one row per kit that orders or holds wait for, whom it serves, and pool of locations
 -- key: kit_id, serves, pool
+-- empty without: mart.bills
 -- meaning: How often a kit can be assembled for those who wait for it, each in turn, from units that are promised to nobody
 -- before them. Units that are allocated to younger orders are there for them, where the locations are one pool: those orders
 -- are served later, or from elsewhere. A run is assembled in one place, or not at all. Who comes first: the date of the order,
