@@ -11,32 +11,32 @@ from __future__ import annotations
 
 import getpass
 import json
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import duckdb
-from duckdb import DuckDBPyConnection, OutOfMemoryException
+from duckdb import DuckDBPyConnection
 
 from cin7_emarsys import crash, disk, locks
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.ledger import Ledger
-from cin7_emarsys.emarsys.projection import project, projected
+from cin7_emarsys.emarsys.projection import in_little_memory, project, projected
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.connections import Warehouse
 
 _QUERIES = Path(__file__).parent / "queries"
 _EXAMPLES = 20
-# Half a million contacts would take ten times as much, and a small machine has other work. One thread needs least.
-_PLAN_MEMORY = {"threads": "1", "memory_limit": "128MB"}
+_PART = 20_000  # records worked out at a time, where the query can do with a part of them
 
 
 @dataclass
@@ -158,11 +158,7 @@ class Delivery:
         ):  # by a process that died: we hold the lock
             left.unlink(missing_ok=True)
         outbox = self.settings.paths.outbox / f"{self.flow}-{uuid.uuid4().hex[:12]}.ndjson"
-        try:
-            planned = self._write_plan(outbox, query, count, parameters, _PLAN_MEMORY)
-        except OutOfMemoryException:  # more than the disk can help with: then with all there is
-            planned = self._write_plan(outbox, query, count, parameters, {})
-        if not planned:
+        if not in_little_memory(partial(self._write_plan, outbox, query, count, parameters)):
             return None
         crash.point("planned")
         return outbox
@@ -170,18 +166,25 @@ class Delivery:
     def _write_plan(
         self, outbox: Path, query: str, count: str, parameters: Mapping[str, object], limits: Mapping[str, str]
     ) -> bool:
-        """Whether no gate refused. What does not fit in memory goes to disk meanwhile."""
-        with projected(self.ledger, self.warehouse) as connection:
+        """Whether no gate refused."""
+        with projected(self.ledger, self.warehouse, limits) as connection:
             self.report.refused = self.refusing(connection)
-            with _limited(connection, limits):
-                counts = _named(connection, count, parameters)
-                self.report.desired = counts.get("desired", 0)
-                self.report.unchanged = counts.get("unchanged", 0)
-                self.report.frozen = counts.get("frozen", 0)
-                if self.report.refused:
-                    return False
-                asked = {name: value for name, value in parameters.items() if f"${name}" in _sql(query)}
-                connection.execute(f"copy (\n{_sql(query)}\n) to {disk.literal(outbox)} (format json)", asked or None)
+            counts = _named(connection, count, parameters)
+            self.report.desired = counts.get("desired", 0)
+            self.report.unchanged = counts.get("unchanged", 0)
+            self.report.frozen = counts.get("frozen", 0)
+            if self.report.refused:
+                return False
+            sql = _sql(query)
+            parts = self.report.desired // _PART + 1 if "$parts" in sql else 1
+            piece = outbox.with_suffix(".part.ndjson")
+            with outbox.open("wb") as whole:
+                for part in range(parts):
+                    asked = _mentioned({**parameters, "parts": parts, "part": part}, sql)
+                    connection.execute(f"copy (\n{sql}\n) to {disk.literal(piece)} (format json)", asked)
+                    with piece.open("rb") as lines:
+                        shutil.copyfileobj(lines, whole)
+            piece.unlink()
         return True
 
     def close_moot(self, query: str) -> None:
@@ -207,27 +210,17 @@ def rows_of(outbox: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-@contextmanager
-def _limited(connection: DuckDBPyConnection, limits: Mapping[str, str]) -> Iterator[None]:
-    """Settings of the whole database for a while, and then what they were."""
-    before = {name: connection.execute(f"select current_setting('{name}')").fetchone() for name in limits}
-    try:
-        for name, value in limits.items():
-            connection.execute(f"set {name} = '{value}'")
-        yield
-    finally:
-        with suppress(duckdb.Error):  # after a failure nothing more can be said, and the first error is the one to show
-            for name, row in before.items():
-                connection.execute(f"set {name} = '{row[0] if row else ''}'")
-
-
 def _sql(query: str) -> str:
     return (_QUERIES / f"{query}.sql").read_text()
 
 
+def _mentioned(parameters: Mapping[str, object], sql: str) -> dict[str, object] | None:
+    """Those parameters that the query has: DuckDB refuses the others."""
+    return {name: value for name, value in parameters.items() if f"${name}" in sql} or None
+
+
 def _named(connection: DuckDBPyConnection, query: str, parameters: Mapping[str, object]) -> dict[str, int]:
     sql = _sql(query)
-    asked = {name: value for name, value in parameters.items() if f"${name}" in sql}
-    cursor = connection.execute(sql, asked or None)
+    cursor = connection.execute(sql, _mentioned(parameters, sql))
     row = cursor.fetchone() or ()
     return {column[0]: int(value) for column, value in zip(cursor.description or [], row, strict=False)}

@@ -7,13 +7,13 @@ What does not: reading them (models, reconciliation).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from duckdb import DuckDBPyConnection
+from duckdb import DuckDBPyConnection, OutOfMemoryException
 from sqlalchemy import Column, Connection, String, cast, func, literal_column, select, true, type_coerce
 
 from cin7_emarsys import disk, schema
@@ -24,7 +24,11 @@ from cin7_emarsys.settings import Paths
 if TYPE_CHECKING:
     from cin7_emarsys.warehouse.connections import Warehouse
 
-_BATCHES, _RECORDS = 5000, 200_000  # at most so many in one transaction
+_Result = TypeVar("_Result")
+_BATCHES, _RECORDS = 5000, 10_000  # at most so many in one transaction
+# DuckDB takes what it gets, to keep pages that nobody asks for again, and a small machine has other work. One thread needs
+# least. What does not fit goes to disk meanwhile.
+_LITTLE = ("48MB", "256MB")
 _ITEM_COLUMNS = (
     "item VARCHAR, product_id VARCHAR, available BOOLEAN, price DECIMAL(18,4), c_stock BIGINT, c_low_stock BIGINT, "
     "c_stock_state VARCHAR, title VARCHAR, link VARCHAR, image VARCHAR, payload_hash VARCHAR"
@@ -83,24 +87,44 @@ def ensure_delivery_tables(connection: DuckDBPyConnection) -> None:
     schema.ensure(connection, "delivery", _TABLES)
 
 
+def in_little_memory(work: Callable[[Mapping[str, str]], _Result]) -> _Result:
+    """Does this work with settings that give DuckDB little memory; where that does not do, anew with more."""
+    for limit in _LITTLE:
+        with suppress(OutOfMemoryException):
+            return work({"threads": "1", "memory_limit": limit})
+    return work({})
+
+
 @contextmanager
-def projected(ledger: Ledger, warehouse: Warehouse) -> Iterator[DuckDBPyConnection]:
-    """A writing transaction in which `delivery.*` is as the ledger is now; slices before the last are committed already."""
+def projected(
+    ledger: Ledger, warehouse: Warehouse, limits: Mapping[str, str] | None = None
+) -> Iterator[DuckDBPyConnection]:
+    """A writing transaction in which `delivery.*` is as the ledger is now; slices before the last are committed already.
+
+    ``limits`` are settings of DuckDB until it ends.
+    """
     file = Paths(Path(warehouse.database)).projecting
     with ledger.snapshot() as source:
         while True:
             with warehouse.write() as connection:
+                for name, value in (limits or {}).items():
+                    connection.execute(f"set {name} = '{value}'")
                 ensure_delivery_tables(connection)
                 if not _slice(connection, source, file):
                     _small_tables(connection, source, file)
                     yield connection
                     return
+                connection.execute("set max_vacuum_tasks = 0")  # the last slice puts what is in pieces together, once
 
 
 def project(ledger: Ledger, warehouse: Warehouse) -> None:
     """Brings `delivery.*` up to date with the ledger, slice by slice in the order of changes."""
-    with projected(ledger, warehouse):
-        pass
+
+    def work(limits: Mapping[str, str]) -> None:
+        with projected(ledger, warehouse, limits):
+            pass
+
+    in_little_memory(work)
 
 
 def _slice(connection: DuckDBPyConnection, source: Connection, file: Path) -> bool:
@@ -160,19 +184,24 @@ def _items(connection: DuckDBPyConnection, source: Connection, file: Path) -> No
             connection.execute(_GO_ON_WITH_HISTORY)
 
 
-# What was accepted last of each key that these batches touch; an older batch may have changed after a newer one.
+# What was accepted last of each key, in these batches; an older batch may have changed after a newer one.
 _DELIVERED = """
-insert or replace into delivery.delivered
+insert into delivery.delivered
 select
     flow, key,
     case when resolution is distinct from 'replayed' then payload_hash end, -- to be sent again, whatever it says by now
     payload, batch_id, "at"
 from delivery.records
-semi join (
-    select flow, key from delivery.records where outcome = 'accepted' and batch_id in (select unnest($ids))
-) as touched using (flow, key)
-where outcome = 'accepted' and erased_at is null
-qualify row_number() over (partition by flow, key order by record_id desc) = 1
+where record_id in (
+    select max(record_id)
+    from delivery.records
+    where outcome = 'accepted' and erased_at is null and batch_id in (select unnest($ids))
+    group by flow, key
+)
+on conflict do update set
+    payload_hash = excluded.payload_hash, payload = excluded.payload, batch_id = excluded.batch_id,
+    accepted_at = excluded.accepted_at
+where excluded.batch_id >= batch_id
 """
 
 
@@ -189,21 +218,25 @@ def _load(
     pairs: list[Any] = []
     for each in columns:
         pairs += [literal_column(f"'{each.name}'"), type_coerce(each, String)]
-    found = source.execute(select(cast(row(*pairs), String)).where(where))
+    found = source.execute(select(cast(row(*pairs), String)).where(where)).yield_per(1000)
     _load_lines(connection, file, table, (line for (line,) in found))
 
 
 def _load_lines(connection: DuckDBPyConnection, file: Path, table: str, lines: Iterable[str]) -> None:
     """Through a file, which is ours while we write the warehouse: binding values one by one is a hundred times slower."""
+    longest = 0
     try:
         with file.open("w") as out:
-            out.writelines(f"{line}\n" for line in lines)
-        if not file.stat().st_size:
+            for line in lines:
+                longest = max(longest, out.write(f"{line}\n"))
+        if not longest:
             return
         described = connection.execute(f"describe {table}").fetchall()
         # A payload is text that holds JSON; read as JSON it would become a JSON string.
         columns = ", ".join(f"'{name}': '{'VARCHAR' if kind == 'JSON' else kind}'" for name, kind, *_ in described)
-        read = f"{disk.files(file)}, format='newline_delimited', columns={{{columns}}}, maximum_object_size=67108864"
+        # The reader takes memory for the largest object there may be. A letter takes four bytes at most.
+        size = f"maximum_object_size={max(4 * longest, 1 << 20)}"
+        read = f"{disk.files(file)}, format='newline_delimited', columns={{{columns}}}, {size}"
         connection.execute(f"insert into {table} by name select * from read_json({read})")
     finally:
         file.unlink(missing_ok=True)

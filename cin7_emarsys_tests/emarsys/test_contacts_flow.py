@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cin7_emarsys.emarsys import repair
+from cin7_emarsys.emarsys import delivery, repair
 from cin7_emarsys.emarsys.payloads import FieldsMissing
 from cin7_emarsys.transport import AuthFailed, Permanent
 from cin7_emarsys_tests.conftest import trouble
@@ -27,6 +27,19 @@ def test_only_changed_contacts_go(work: Project) -> None:
     assert figures(work.run("contacts")) == {"sent": 1, "accepted": 1, "unchanged": 1}
     assert work.account.contacts()[ANA] == {"first_name": "Ana", "email": ANA, "cin7_ltv": "12.50"}
     assert figures(work.run("contacts")) == {"unchanged": 2}
+
+
+def test_a_plan_may_be_worked_out_in_parts(work: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "_PART", 1)
+    work.prepare()
+    work.contacts(contact(ANA), contact(BEN), contact(CEM))
+    assert figures(work.run("contacts")) == {"sent": 3, "accepted": 3}
+    work.contacts(contact(ANA, ltv="12.50"), contact(BEN), contact(CEM))
+    work.account.fault("reset-after", "contacts", times=6)
+    assert figures(work.run("contacts")) == {"sent": 1, "unknown": 1, "unchanged": 2}
+    work.account.control("clock", {"advance": 3600})
+    assert figures(work.run("contacts")) == {"sent": 1, "accepted": 1, "unchanged": 2}
+    assert list(work.state.glob("outbox/*")) == []
 
 
 def test_a_derived_value_is_cleared_and_master_data_is_not(work: Project) -> None:

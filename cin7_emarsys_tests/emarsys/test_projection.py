@@ -7,17 +7,18 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from cin7_emarsys.emarsys import repair
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.ledger import Intended, Ledger
-from cin7_emarsys.emarsys.projection import ensure_delivery_tables, project
+from cin7_emarsys.emarsys.projection import ensure_delivery_tables, in_little_memory, project
 from cin7_emarsys.settings import Paths
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.connections import Warehouse
@@ -98,6 +99,40 @@ def test_delivered_is_what_was_accepted_last(both: Both) -> None:
     both.send("contacts", "a", '{"v": 5}')
     both.project()
     assert both.rows(held) == [("a", "5", 'hash of {"v": 5}')]
+
+
+def test_what_was_accepted_last_stays_when_an_older_batch_is_closed_late(both: Both) -> None:
+    waiting = both.send("contacts", "a", '{"v": 1}', None)
+    both.send("contacts", "a", '{"v": 2}')
+    both.project()
+    both.close(waiting, "a", "accepted")
+    assert both.project() == 1
+    assert both.rows("select key, payload->>'v' from delivery.delivered") == [("a", "2")]
+
+
+def test_more_records_than_one_slice_takes(both: Both) -> None:
+    for batch in range(3):
+        keys = [f"{batch} {number}" for number in range(6000)]
+        batch_id = both.ledger.intend("contacts", "PUT", "run", [Intended(key, "{}") for key in keys], b"", AT)
+        both.ledger.close_batch(batch_id, dict.fromkeys(keys, ACCEPTED), AT)
+    assert [both.project(), both.project()] == [3, 0]
+    assert both.rows("select count(*), count(distinct key) from delivery.records") == [(18_000, 18_000)]
+    assert both.rows("select count(*) from delivery.delivered") == [(18_000,)]
+
+
+def test_what_needs_more_than_little_memory_gets_it() -> None:
+    given = []
+
+    def work(limits: Mapping[str, str]) -> int:
+        given.append(limits.get("memory_limit"))
+        with duckdb.connect() as connection:
+            for name, value in limits.items():
+                connection.execute(f"set {name} = '{value}'")
+            (row,) = connection.execute("select len(list(range)) from range(10_000_000)").fetchall()
+            return int(row[0])
+
+    assert in_little_memory(work) == 10_000_000
+    assert (given[0], len(given)) == ("48MB", 2)
 
 
 def publish(both: Both, *items: str) -> int:
