@@ -2,8 +2,10 @@
 
 5,000 and 50,000 contacts, 100,000 sales lines and 2,000 events, each run in a process of its own (imports are not counted).
 The minimum of calls is records ÷ what one call takes. The ledger is measured against the same run whose ledger writes
-nothing down and is not projected, side by side, the better of two each. Memory is the peak of the delivering process for
-5,000, 50,000 and 500,000 contacts. ``--quick`` leaves the last one out.
+nothing down and is not projected, in turns, the best of three each: wall time, because waiting for the disk is what a ledger
+costs. Both read the plan and build the body that is kept, so neither is counted as the ledger's. Memory is the peak of the
+delivering process for 5,000, 50,000 and 500,000 contacts, and ``peak_ratio`` the last ÷ the first. ``--quick`` leaves the
+last size out.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import PROJECT, start_sandbox, stop_sandbox
 
-GOALS = {"calls_ratio": "1.1", "ledger_ratio": "≤ 1.5", "peak_mb": "flat"}
+GOALS = {"calls_ratio": "1.1", "ledger_ratio": "≤ 1.5", "peak_ratio": "flat: ≤ 1.2"}
 FLOWS = {"contacts": deliver_contacts, "sales": deliver_sales, "events": deliver_events}
 SIZES = (5_000, 50_000, 500_000)
 LINES, EVENTS, _PER_DOCUMENT = 100_000, 2_000, 4
@@ -144,28 +146,30 @@ def measure() -> Figures:
         runs = {flow: few.deliver(flow) for flow in FLOWS}
         few.close()
         found: dict[str, list[dict[str, Any]]] = {"with": [], "without": []}
-        for turn in range(2):
+        for turn in range(3):
             for how, those in found.items():
                 many = _Place(environment, SIZES[1], f"{how}{turn}")
                 those.append(many.deliver("contacts", how))
                 many.close()
         best = {how: min(those, key=lambda run: run["seconds"]) for how, those in found.items()}
-        peaks = [runs["contacts"]["peak_mb"], best["with"]["peak_mb"]]
+        by_size = [runs["contacts"], best["with"]]
         if "--quick" not in sys.argv:
             most = _Place(environment, SIZES[2], "most")
-            peaks.append(most.deliver("contacts")["peak_mb"])
+            by_size.append(most.deliver("contacts"))
             most.close()
     finally:
         stop_sandbox(process)
-    every = [*runs.values(), best["with"]]
+    every = [*runs.values(), *by_size[1:]]
+    peaks = [run["peak_mb"] for run in by_size]
     return {
         "contacts_per_s": SIZES[1] / best["with"]["seconds"],
         "calls_ratio": sum(run["calls"] for run in every) / sum(run["minimum"] for run in every),
         "ledger_ratio": best["with"]["seconds"] / best["without"]["seconds"],
         "peak_mb": peaks,
+        "peak_ratio": peaks[-1] / peaks[0],
         "lines_per_s": LINES / runs["sales"]["seconds"],
         "events_per_s": EVENTS / runs["events"]["seconds"],
-        "few_contacts_per_s": SIZES[0] / runs["contacts"]["seconds"],
+        "contacts_per_s_by_size": [round(run["accepted"] / run["seconds"]) for run in by_size],
     }
 
 
