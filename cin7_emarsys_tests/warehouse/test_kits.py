@@ -129,6 +129,7 @@ def test_an_order_that_no_place_can_assemble_takes_nothing_until_one_can() -> No
     assert figures(world, "ats") == {"N": 0, "A": 9, "CUP": 12, "RUG": 0, "OIL": 0}
     world.snapshot("n2", "2026-11-24 10:15", [*rows, {"sku": "CUP", "on_hand": 1}]).build()
     assert figures(world, "ats") == {"N": 0, "A": 8, "CUP": 12, "RUG": 0, "OIL": 0}, "one of the nine"
+    assert world.rows("mart.kit_turns", "kit_id", "serves", "pool", "runs") == [("p-n", "orders", "", 1)]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +178,7 @@ def test_a_hold_on_a_kit_holds_its_components() -> None:
     assert world.rows("mart.ats_holds", "product_id", "name", "units", "percent", "ordered", "units_left") == [
         ("p-a", "trade", 4, None, 0, 4)
     ]
+    assert world.rows("mart.kit_turns", "kit_id", "serves", "pool", "runs") == [("p-a", "all", "", 3)], "one is there"
     assert figures(world, "kit_build", "requested_reserved", "requested_buffer", "ats") == {
         "A": (10, 4, 1, 6), "CUP": (0, 6, 0, 14), "RUG": (0, 0, 0, 0), "OIL": (0, 0, 0, 0),
     }  # fmt: skip
