@@ -45,6 +45,8 @@ class _Open(Warehouse):
             _connections[self.database].execute("set threads = 1")
         connection = _connections[self.database].cursor()
         connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set memory_limit = '8GB'")  # a delivery lowers it for as long as the file is open otherwise
+        connection.execute("reset max_vacuum_tasks")
         return connection
 
 
