@@ -162,6 +162,17 @@ def test_a_kit_waits_for_older_orders_without_allocation(ordered_on: str, left: 
     assert (worth["CUP"], worth["RUG"]) == left
 
 
+def test_what_a_kit_takes_it_takes_in_one_place() -> None:
+    """Two A are allocated and not there: one is assembled in Main, where a cup is left over, one in the shop."""
+    world = shop().kit("A", part("CUP", 2)).kit("B", part("CUP", 2))
+    world.snapshot("n1", T0, [{"sku": "CUP", "on_hand": 3}, {"sku": "CUP", "on_hand": 5, "Location": "Shop"},
+                              {"sku": "A", "Allocated": 2}]).build()  # fmt: skip
+    assert world.rows("mart.kit_turns", "kit_id", "location_key", "runs", "runs_before") == [
+        ("p-a", "main", 1, 0), ("p-a", "shop", 1, 1),
+    ]  # fmt: skip
+    assert figures(world) == {"A": (1, 1), "B": (1, 1), "CUP": (0, 4), "RUG": (0, 0), "OIL": (0, 0)}
+
+
 def test_a_hold_on_a_kit_holds_its_components() -> None:
     holds = [{"name": "trade", "sku": "A", "units": 4, "for_tag": "trade", "from": "2026-11-01"}]
     world = shop(holds=holds, buffers=[{"sku": "A", "units": 1}]).kit("A", part("CUP", 2))

@@ -43,6 +43,20 @@ asked as (
     join mart.kit_demand as demand on demand.component_id = pairs.component_id
     group by all
 ),
+-- Where the locations are one pool: what is taken in the places where kits are assembled for those who wait.
+placed as (
+    select pairs.component_id, pairs.kit_id, turns.location_key,
+        sum(greatest(least(
+            turns.runs * bills.need,
+            case when turns.kit_id = pairs.kit_id then demand.backordered_units - turns.runs_before * bills.need end
+        ), 0)) as units
+    from pairs
+    join bills on bills.component_id = pairs.component_id
+    join mart.kit_turns as turns on turns.kit_id = bills.kit_id and turns.serves = 'orders' and turns.pool = ''
+    join mart.kit_demand as demand on demand.kit_id = turns.kit_id and demand.component_id = pairs.component_id
+        and demand.pool = ''
+    group by all
+),
 -- What remains before holds, pool by pool, as in the waterfall.
 pools as (
     select product_id, case when is_separate then location_key else '' end as pool,
@@ -88,7 +102,7 @@ shelves as (
     select pairs.component_id, pairs.kit_id, sellable.location_key, sellable.position,
         greatest(
             coalesce(places.on_shelf, 0) - coalesce(places.allocated, 0) - coalesce(orders.units, 0)
-            - coalesce(asked.order_units, 0), 0
+            - coalesce(asked.order_units, 0) - coalesce(placed.units, 0), 0
         ) as units
     from pairs
     cross join sellable
@@ -96,6 +110,8 @@ shelves as (
     left join orders on orders.product_id = pairs.component_id and orders.location_key = sellable.location_key
     left join asked on asked.component_id = pairs.component_id and asked.kit_id = pairs.kit_id
         and asked.pool = sellable.location_key
+    left join placed on placed.component_id = pairs.component_id and placed.kit_id = pairs.kit_id
+        and placed.location_key = sellable.location_key
 ),
 -- The units that are on the shelves and not free are taken from the first locations.
 taken as (

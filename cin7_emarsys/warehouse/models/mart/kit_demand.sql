@@ -58,8 +58,9 @@ passing as (
     left join kits on kits.kit_id = products.product_id
     left join asked on asked.product_id = products.product_id and asked.serves = asked_pools.serves
         and asked.pool = asked_pools.pool
-    left join mart.kit_turns as turns on turns.kit_id = products.product_id and turns.serves = asked_pools.serves
-        and turns.pool = asked_pools.pool
+    left join (
+        select kit_id, serves, pool, sum(runs) as runs from mart.kit_turns group by all
+    ) as turns on turns.kit_id = products.product_id and turns.serves = asked_pools.serves and turns.pool = asked_pools.pool
     union all
     select passing.serves, passing.pool, passing.product_id, passing.makes, passing.kit_level, passing.on_hand,
         passing.allocated,

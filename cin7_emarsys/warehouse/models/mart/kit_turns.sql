@@ -1,5 +1,5 @@
--- grain: one row per kit that orders or holds wait for, whom it serves, and pool of locations
--- key: kit_id, serves, pool
+-- grain: one row per kit that orders or holds wait for, whom it serves, pool of locations, and location where it can be assembled
+-- key: kit_id, serves, pool, location_key
 -- empty without: mart.bills
 -- meaning: How often a kit can be assembled for those who wait for it, each in turn, from units that are promised to nobody
 -- before them. Units that are allocated to younger orders are there for them, where the locations are one pool: those orders
@@ -8,7 +8,9 @@
 -- @column kit_id: The kit.
 -- @column serves: orders, or all: with holds, which name no location.
 -- @column pool: Location that the orders ship from; empty where the locations are one pool, and with holds.
+-- @column location_key: The location; the first of the policy that can assemble it comes first.
 -- @column runs: Runs of the bill.
+-- @column runs_before: Runs in the locations before it.
 with recursive bills as (from mart.bills),
 -- in whole ten-thousandths: a division of decimals is not exact
 kits as (select distinct kit_id, cast(makes * 10000 as hugeint) as makes, kit_level from bills),
@@ -23,7 +25,9 @@ stock as (
     where bar is null and product_id in (select product_id from trees)
     group by all
 ),
-places as (select distinct location_key from stock),
+places as (
+    select lower(trim(location)) as location_key, min(position) as position from policy.sellable_locations group by all
+),
 orders as (
     select orders.*, {'day': ordered_on, 'digits': length(sales.order_number), 'number': sales.order_number} as turn
     from (
@@ -128,9 +132,24 @@ assembling as (
     where above.level >= 0
 ),
 possible as (
-    select line, sum(runs) as runs from assembling where level = -1 and product_id = kit_id group by line
+    select waiting.kit_id, waiting.serves, waiting.pool, places.location_key, assembling.runs,
+        least(waiting.runs, sum(assembling.runs) over whole) as runs_in_all,
+        sum(assembling.runs) over up_to_here - assembling.runs as runs_before,
+        waiting.turn, waiting.line
+    from assembling
+    join waiting on waiting.line = assembling.line
+    join places on places.location_key = assembling.location_key
+    where assembling.level = -1 and assembling.product_id = assembling.kit_id
+    window
+        whole as (partition by waiting.line),
+        up_to_here as (partition by waiting.line order by places.position)
+),
+-- Once somebody gets less than is asked for, nobody after that gets more: the most that anybody gets is what all get.
+most as (
+    from possible
+    qualify dense_rank() over (partition by kit_id, serves, pool order by runs_in_all desc, turn, line) = 1
 )
-select waiting.kit_id, waiting.serves, waiting.pool, cast(max(least(waiting.runs, possible.runs)) as bigint) as runs
-from waiting
-join possible on possible.line = waiting.line
-group by all
+select kit_id, serves, pool, location_key, cast(least(runs, runs_in_all - runs_before) as bigint) as runs,
+    cast(runs_before as bigint) as runs_before
+from most
+where least(runs, runs_in_all - runs_before) > 0
