@@ -57,14 +57,14 @@ def ensure(connection: DuckDBPyConnection, store: str, ddl: str) -> None:
     What was done is noted under the name ``store``: to compare every column each time would take longer than to load a page.
     Raises `SchemaUnknown` when a column has another type.
     """
-    if is_new(connection, store, ddl):
+    if note_anew(connection, store, ddl):
         connection.execute(ddl)
         for table, columns in described(ddl).items():
             add_columns(connection, table, columns)
 
 
-def is_new(connection: DuckDBPyConnection, store: str, text: str) -> bool:
-    """Whether something else was noted under this name last, in the caller's transaction; now this is."""
+def note_anew(connection: DuckDBPyConnection, store: str, text: str) -> bool:
+    """Notes a text under this name, in the caller's transaction. Returns False when it was noted there last already."""
     connection.execute("create schema if not exists operations")
     connection.execute(_TABLE)
     digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -13,6 +13,7 @@ from cin7_emarsys import disk
 from cin7_emarsys.cli import delivered, people, place, watch, why, work
 from cin7_emarsys.cli.terminal import cannot
 from cin7_emarsys.schema import SchemaUnknown
+from cin7_emarsys.warehouse.connections import WarehouseLocked
 
 app = typer.Typer(
     name="cin7-emarsys",
@@ -35,5 +36,5 @@ def main() -> None:
     """Entry point of the `cin7-emarsys` command. A store that cannot be used is told in one sentence."""
     try:
         app()
-    except (disk.Unwritable, SchemaUnknown) as error:
+    except (disk.Unwritable, SchemaUnknown, WarehouseLocked) as error:
         sys.exit(cannot(error).exit_code)

@@ -230,7 +230,7 @@ def sources(connection: DuckDBPyConnection, only: Set[str] | None = None, *, in_
     for room in SCHEMAS:
         connection.execute(f"create schema if not exists {room}")
     ddl = (FOLDER / "sources.sql").read_text()
-    if schema.is_new(connection, "sources", ddl):  # of an earlier version
+    if schema.note_anew(connection, "sources", ddl):  # of an earlier version
         for name, columns in schema.described(ddl).items():
             if kinds.get(name) == "table":
                 schema.add_columns(connection, name, columns, types=False)  # only parts of them are stated

@@ -86,7 +86,7 @@ def create_empty(connection: DuckDBPyConnection) -> None:
 def write(connection: DuckDBPyConnection, merchant: Merchant) -> None:
     """Replace every `policy.*` table by the given policy, in the caller's transaction, unless it is there already."""
     said = _rows(merchant)
-    if not schema.is_new(connection, "policy", json.dumps([TABLES, said], default=str)):
+    if not schema.note_anew(connection, "policy", json.dumps([TABLES, said], default=str)):
         return
     create_empty(connection)
     for table, rows in said.items():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cin7_emarsys.cli import app
+from cin7_emarsys.cli import app, main
 from cin7_emarsys.settings import load_policy
 from cin7_emarsys.warehouse import exceptions
 from cin7_emarsys.warehouse.connections import Warehouse
@@ -178,3 +178,20 @@ def test_two_shells_on_a_fresh_clone_find_each_other(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Cin7" in done.stdout
     assert not (tmp_path / "var" / "sandbox.env").exists()
+
+
+def test_a_warehouse_that_stays_locked_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    monkeypatch.setenv("WAREHOUSE", str(file))
+    monkeypatch.setenv("MERCHANT_TOML", str(PROJECT / "merchant.toml"))
+    monkeypatch.setattr(sys, "argv", ["cin7-emarsys", "exceptions", "list"])
+    patient = Warehouse.__init__.__defaults__
+    assert patient is not None
+    monkeypatch.setattr(Warehouse.__init__, "__defaults__", (0.1, *patient[1:]))
+    with Warehouse(str(file)).write(), pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "is locked" in told and "Wait for that process to finish" in told and "Traceback" not in told
