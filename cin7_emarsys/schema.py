@@ -51,16 +51,18 @@ def check_warehouse(connection: DuckDBPyConnection) -> None:
         check("warehouse", int(found), WAREHOUSE)
 
 
-def ensure(connection: DuckDBPyConnection, store: str, ddl: str) -> None:
+def ensure(connection: DuckDBPyConnection, store: str, ddl: str) -> bool:
     """Makes the tables of ``ddl`` (``create table if not exists …``) that are not there, and adds columns that are new.
 
     What was done is noted under the name ``store``: to compare every column each time would take longer than to load a page.
-    Raises `SchemaUnknown` when a column has another type.
+    Returns whether there may have been something to do. Raises `SchemaUnknown` when a column has another type.
     """
-    if note_anew(connection, store, ddl):
-        connection.execute(ddl)
-        for table, columns in described(ddl).items():
-            add_columns(connection, table, columns)
+    if not note_anew(connection, store, ddl):
+        return False
+    connection.execute(ddl)
+    for table, columns in described(ddl).items():
+        add_columns(connection, table, columns)
+    return True
 
 
 def note_anew(connection: DuckDBPyConnection, store: str, text: str) -> bool:

@@ -37,7 +37,7 @@ from cin7_emarsys.cin7.fields import (
 class Record(BaseModel):
     """Unknown fields are let through here and counted by the loader."""
 
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", populate_by_name=True, defer_build=True)
 
 
 class TopRecord(Record):

@@ -1,16 +1,15 @@
-"""Erasing persons from the ledger, and deleting their contacts at Emarsys.
+"""Erasing persons from the ledger.
 
 What belongs here: what of a record, a request or an answer is personal and what stays of it, so that every batch still
-counts what it counted. What does not: the order of an erasure, and whom it is about (``operations/erase.py``).
-
-A deletion is sent like anything else, as the flow `erasures`: written down before and after, by salted hash.
+counts what it counted. What does not: the order of an erasure, and whom it is about (``operations/erase.py``), and deleting
+their contacts at Emarsys (``deletion.py``).
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,17 +17,11 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 from sqlalchemy import ColumnElement, Connection, Text, cast, insert, or_, select, update
 
-from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
-from cin7_emarsys.emarsys.client import Connecting
-from cin7_emarsys.emarsys.delivery import Delivery
-from cin7_emarsys.emarsys.ledger import Intended, Ledger, recount
+from cin7_emarsys.emarsys.ledger import Ledger, recount
 from cin7_emarsys.emarsys.repair import who
-from cin7_emarsys.emarsys.sending import Sending
 from cin7_emarsys.emarsys.tables import audit, batches, bodies, dead_letters, records
 from cin7_emarsys.erased import Erased
 
-FLOW = "erasures"
-_NOT_THERE = "2008"
 _FIGURES = ("item", "price", "order", "timestamp", "quantity", "reversal", "base_item", "base_price", "base_quantity")
 
 
@@ -68,7 +61,7 @@ def find(ledger: Ledger, erased: Erased, names: Sequence[str]) -> Found:
 
 def find_projected(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, int]:
     """What `find` would count, from the ledger's copy in the warehouse."""
-    ours = ("key", "payload")  # addresses in small letters, ids as Cin7 gave them
+    ours = ("key", "names")  # in small letters
     rowids = [rowid for rowid, _ in erased.rows(connection, "delivery.records", ("reason",), names, as_written=ours)]
     flows = (
         "select flow, count(*) from delivery.records where list_contains($rowids, rowid) group by flow order by flow"
@@ -182,32 +175,3 @@ def _rows(value: Any, erased: Erased) -> Any:
     if isinstance(value, str) and erased.mentions(value):
         return erased.without(value)
     return value
-
-
-def delete_contacts(delivery: Delivery, erased: Erased, emails: Sequence[str]) -> None:
-    """Deletes the contacts with these addresses at Emarsys; one that is not there is good as well. Irreversible.
-
-    The outcome stands in ``delivery.report``. Idempotent: what is unknown is asked again by saying it again. Raises a
-    `TransportError`.
-    """
-    by_key = {f"erased:{erased.digest(email)}": email for email in emails}
-
-    def request(items: Sequence[Intended]) -> bytes:
-        return json.dumps({"deleted": [item.key for item in items]}).encode()
-
-    with delivery.open() as emarsys:
-
-        def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
-            asked = [by_key[item.key] for item in items]
-            found = emarsys.verdicts(emarsys.delete_contacts(asked, connecting), asked).by_key
-            fates = {item.key: _fate(found[by_key[item.key]], erased.without) for item in items}
-            return fates, json.dumps({key: fate.outcome for key, fate in fates.items()}).encode()
-
-        sending = Sending(delivery, emarsys, "POST contact/delete", request, call)
-        sending.send([Intended(key, json.dumps({"erased": key}), key) for key in by_key])
-
-
-def _fate(verdict: Verdict, without: Callable[[str], str]) -> Verdict:
-    if verdict.code == _NOT_THERE:
-        return ACCEPTED
-    return Verdict(verdict.outcome, verdict.code, without(verdict.reason or "") or None, verdict.attempt)

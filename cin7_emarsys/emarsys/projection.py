@@ -19,6 +19,7 @@ from sqlalchemy import Column, Connection, String, cast, func, literal_column, s
 from cin7_emarsys import disk, schema
 from cin7_emarsys.emarsys.ledger import LAST_COLLECTED, Ledger
 from cin7_emarsys.emarsys.tables import audit, batches, dead_letters, publication_items, publications, records
+from cin7_emarsys.erased import names_in
 from cin7_emarsys.settings import Paths
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ create table if not exists delivery.batches (
 );
 create table if not exists delivery.records (
     record_id BIGINT, batch_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload_hash VARCHAR, payload JSON,
-    outcome VARCHAR, code VARCHAR, reason VARCHAR, "at" TIMESTAMP, attempt BOOLEAN, resolution VARCHAR,
+    names VARCHAR, outcome VARCHAR, code VARCHAR, reason VARCHAR, "at" TIMESTAMP, attempt BOOLEAN, resolution VARCHAR,
     resolved_at TIMESTAMP, erased_at TIMESTAMP
 );
 create table if not exists delivery.in_flight (
@@ -67,6 +68,9 @@ create table if not exists delivery.catalogue_collected ({_ITEM_COLUMNS}, versio
 create table if not exists delivery.catalogue_history ({_ITEM_COLUMNS}, version BIGINT, until_version BIGINT);
 """
 
+# Whom a payload names, to be looked for.
+_NAMES = names_in("payload::varchar")
+
 # What an item said from one version until the version that first said otherwise. The ledger keeps the items of the newest
 # versions only.
 _END_HISTORY = """
@@ -84,7 +88,8 @@ where not exists (from delivery.catalogue_history as old where old.item = new.it
 
 def ensure_delivery_tables(connection: DuckDBPyConnection) -> None:
     """Makes the tables and columns of `delivery` that are not there yet. Raises `SchemaUnknown`."""
-    schema.ensure(connection, "delivery", _TABLES)
+    if schema.ensure(connection, "delivery", _TABLES):
+        connection.execute(f"update delivery.records set names = {_NAMES} where names is null")
 
 
 def in_little_memory(work: Callable[[Mapping[str, str]], _Result]) -> _Result:
@@ -237,6 +242,7 @@ def _load_lines(connection: DuckDBPyConnection, file: Path, table: str, lines: I
         # The reader takes memory for the largest object there may be. A letter takes four bytes at most.
         size = f"maximum_object_size={max(4 * longest, 1 << 20)}"
         read = f"{disk.files(file)}, format='newline_delimited', columns={{{columns}}}, {size}"
-        connection.execute(f"insert into {table} by name select * from read_json({read})")
+        every = f"* replace ({_NAMES} as names)" if table == "delivery.records" else "*"
+        connection.execute(f"insert into {table} by name select {every} from read_json({read})")
     finally:
         file.unlink(missing_ok=True)

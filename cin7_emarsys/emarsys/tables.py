@@ -70,7 +70,7 @@ batches = Table(
     Column("seconds", Float),
     Column("note", String),
     CheckConstraint("state <> 'closed' or records = accepted + rejected + retryable + unknown", name="conserves"),
-    Index("batches_open", "flow", sqlite_where=text("state <> 'closed'"), postgresql_where=text("state <> 'closed'")),
+    Index("batches_open", "flow", sqlite_where=text("state <> 'closed'")),
 )
 
 bodies = Table(
@@ -102,7 +102,7 @@ records = Table(
     Column("erased_at", DateTime),  # it was about a person who was erased: nothing of it is sent again
     Index("records_key", "flow", "key"),
     Index("records_document", "flow", "document"),
-    Index("once", "flow", "key", unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE),
+    Index("once", "flow", "key", unique=True, sqlite_where=_ONCE),
 )
 
 dead_letters = Table(
@@ -120,7 +120,7 @@ dead_letters = Table(
     Column("closed_at", DateTime),
     Column("closed_by", String),  # accepted, retried, dropped, no longer wanted, replaced, erased
     Index("dead_letters_key", "flow", "key"),
-    Index("dead_letters_open", "flow", "opened_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("dead_letters_open", "flow", "opened_at", sqlite_where=_OPEN),
 )
 
 # What an answer to a trigger last said: whether an e-mail hangs on the event (then Emarsys does not de-duplicate).
@@ -173,6 +173,9 @@ def open_engine(url: str) -> Engine:
     if address.drivername.startswith("sqlite") and address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, hide_parameters=True)  # an error text would show addresses and payloads
+    if engine.dialect.name == "postgresql":  # said here only: naming it in the tables loads all of its dialects
+        for index in (index for table in metadata.sorted_tables for index in table.indexes):
+            index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
     if address.drivername.startswith("sqlite"):
         event.listen(engine, "connect", _durable)
     with engine.connect() as connection:  # flows start side by side: one of them makes the tables

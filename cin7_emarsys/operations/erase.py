@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,7 +25,6 @@ from duckdb import DuckDBPyConnection
 from cin7_emarsys import crash, locks, progress
 from cin7_emarsys.cin7 import erasure as cin7
 from cin7_emarsys.emarsys import erasure as emarsys
-from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import now
@@ -52,11 +52,15 @@ class Person:
 
 @dataclass
 class Erasure:
-    """What an erasure found, or would: place → rows; and what is left afterwards (nothing, unless something went wrong)."""
+    """What an erasure found, or would: place → rows; and what is left afterwards (nothing, unless something went wrong).
+
+    ``unsearched_bytes``: size of the landed files and of the outbox, which a dry run leaves to the erasure itself.
+    """
 
     person: Person
     dry_run: bool
     places: dict[str, int] = field(default_factory=dict)
+    unsearched_bytes: int = 0
     deleted_at_emarsys: int | None = None
     left: dict[str, int] = field(default_factory=dict)
 
@@ -69,28 +73,35 @@ def facts(done: Erasure) -> dict[str, Any]:
         "related": done.person.related,
         "dry_run": done.dry_run,
         "places": [{"place": place, "rows": rows} for place, rows in done.places.items()],
+        "unsearched_bytes": done.unsearched_bytes,
         "deleted_at_emarsys": done.deleted_at_emarsys,
         "left": [{"place": place, "rows": rows} for place, rows in done.left.items()],
     }
 
 
 def preview(settings: Settings, email: str) -> Erasure:
-    """What would go, place by place, as an erasure counts it; nothing of hers is changed. Raises `NotKnown` for nobody's."""
+    """What would go, place by place, as an erasure counts it; nothing of hers is changed. Raises `NotKnown` for nobody's.
+
+    Files are searched only where nothing else names her: they hold what the tables hold, and take longest.
+    """
     warehouse = _warehouse(settings)
     ledger = Ledger(settings.ledger_url)
     try:
         project(ledger, warehouse)  # a million payloads are searched in the copy of the ledger
     finally:
         ledger.close()
-    with warehouse.read() as connection, ThreadPoolExecutor(1) as beside:
+    with warehouse.read() as connection, connection.cursor() as second, ThreadPoolExecutor(1) as beside:
         person = _person(connection, email)
         erased = Erased(settings.paths.state).adding(person.names)
-        files = beside.submit(lambda: dict(_files(settings, erased, person.names, clear=False)))
-        read = {table: len(rows) for table, rows in cin7.find(connection, erased, person.names).items()}
-        places = _rows(read, _books(connection, erased, person.names))
+        records = beside.submit(cin7.find, second, erased, person.names)  # half of the work
+        books = _books(connection, erased, person.names)
         sent = emarsys.find_projected(connection, erased, person.names)
-        places |= {f"ledger: {kind}": rows for kind, rows in sent.items()}
-    places |= {f"{folder.name}/": lines for folder, lines in files.result().items()}
+        read = {table: len(rows) for table, rows in records.result().items()}
+        places = _rows(read, books) | {f"ledger: {kind}": rows for kind, rows in sent.items()}
+    if places:
+        size = sum(file.stat().st_size for folder in _folders(settings) for file in _contents(folder))
+        return Erasure(person, True, places, unsearched_bytes=size)
+    places = _files(settings, erased, person.names, clear=False)
     if not places:
         raise NotKnown("nothing here names that address, so there is nothing to erase")
     return Erasure(person, True, places)
@@ -126,7 +137,7 @@ def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = Fal
             found = emarsys.erase(ledger, erased, person.names, reason, now())
             done.places = {f"ledger: {kind}": rows for kind, rows in found.counts().items()}
             crash.point("ledger_erased")
-            done.places |= {f"{f.name}/": n for f, n in _files(settings, erased, person.names, clear=True)}
+            done.places |= _files(settings, erased, person.names, clear=True)
             for left in settings.paths.leftovers():
                 shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
             crash.point("files_erased")
@@ -185,14 +196,17 @@ def _person(connection: DuckDBPyConnection, email: str) -> Person:
 def _delete_there(
     settings: Settings, warehouse: Warehouse, ledger: Ledger, erased: Erased, addresses: Sequence[str]
 ) -> int:
-    delivery = Delivery(emarsys.FLOW, settings, warehouse, ledger, None, dry_run=False)
-    emarsys.delete_contacts(delivery, erased, addresses)
+    from cin7_emarsys.emarsys import deletion  # what speaks HTTP takes long to load, for a dry run
+    from cin7_emarsys.emarsys.delivery import Delivery
+
+    delivery = Delivery(deletion.FLOW, settings, warehouse, ledger, None, dry_run=False)
+    deletion.delete_contacts(delivery, erased, addresses)
     report = delivery.report
     if report.accepted < len(addresses):
         raise CannotRun(
             f"Emarsys deleted {report.accepted} of {len(addresses)} contacts (rejected {report.rejected}, unknown "
             f"{report.unknown}, not sent {report.retryable}); nothing else is erased yet. `cin7-emarsys ledger --flow "
-            f"{emarsys.FLOW}` says why; say it again, or without --everywhere"
+            f"{deletion.FLOW}` says why; say it again, or without --everywhere"
         )
     return report.accepted
 
@@ -255,18 +269,25 @@ def _text_columns(connection: DuckDBPyConnection, *schemas: str) -> dict[str, li
     return found
 
 
-def _files(settings: Settings, erased: Erased, names: Sequence[str], *, clear: bool) -> Iterator[tuple[Path, int]]:
-    """Lines of landed pages and of the outbox that name these; ``clear`` takes them out."""
+def _folders(settings: Settings) -> tuple[Path, Path]:
+    return settings.paths.landing, settings.paths.outbox
+
+
+def _contents(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.rglob("*")) if file.is_file()]
+
+
+def _files(settings: Settings, erased: Erased, names: Sequence[str], *, clear: bool) -> dict[str, int]:
+    """Lines of landed pages and of the outbox that name these, by folder; ``clear`` takes them out."""
     needles = [name.encode() for name in names]
-    for folder in (settings.paths.landing, settings.paths.outbox):
-        lines = 0
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and (named := _lines(file, erased, needles)):
-                lines += len(named)
+    lines: Counter[str] = Counter()
+    for folder in _folders(settings):
+        for file in _contents(folder):
+            if named := _lines(file, erased, needles):
+                lines[f"{folder.name}/"] += len(named)
                 if clear:
                     _rewrite(file, erased, named)
-        if lines:
-            yield folder, lines
+    return dict(lines)
 
 
 def _lines(file: Path, erased: Erased, needles: Sequence[bytes]) -> set[int]:

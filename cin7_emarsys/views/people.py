@@ -122,6 +122,13 @@ def erasure(done: Any) -> RenderableType:
             grid(("place", "rows"), done.left.items()),
         ]
     elif done.dry_run:
+        if done.unsearched_bytes:
+            parts += [
+                Text(),
+                Text(
+                    f"Landed files ({done.unsearched_bytes / 1e6:,.1f} MB) are searched when it is done, and cleared of her."
+                ),
+            ]
         parts += [Text(), Text("Nothing was changed.")]
     else:
         parts += [

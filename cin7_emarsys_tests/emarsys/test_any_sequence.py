@@ -31,7 +31,7 @@ from sqlalchemy import func, select
 
 from benchmarks.faults import DELIVERING, IN_DOUBT, PATHS
 from benchmarks.trial import FAILURES, Trial, Vendors, deliver, entered, fail, judge, named
-from cin7_emarsys.emarsys import erasure, repair, replay
+from cin7_emarsys.emarsys import deletion, erasure, repair, replay
 from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.tables import batches, records
@@ -211,8 +211,8 @@ class Sequence(RuleBasedStateMachine):
         erased = Erased(self.state)
         erased.add([email])
         ledger, settings = self.trial.ledger, self.trial.settings
-        delivery = Delivery(erasure.FLOW, settings, self.warehouse, ledger, None, dry_run=False)
-        erasure.delete_contacts(delivery, erased, [email])
+        delivery = Delivery(deletion.FLOW, settings, self.warehouse, ledger, None, dry_run=False)
+        deletion.delete_contacts(delivery, erased, [email])
         assert delivery.report.accepted == 1
         erasure.erase(ledger, erased, [email], "she asked", repair.now())
         project(ledger, self.warehouse)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from cin7_emarsys.emarsys import erasure, replay
+from cin7_emarsys.emarsys import deletion, erasure, replay
 from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import NothingThere, now
@@ -34,15 +34,15 @@ def erase(work: Project, *emails: str) -> erasure.Found:
 def delete(work: Project, *emails: str) -> Delivery:
     erased = Erased(work.state)
     erased.add(emails)
-    delivery = Delivery(erasure.FLOW, work.settings, work.warehouse, work.ledger, None, dry_run=False)
-    erasure.delete_contacts(delivery, erased, emails)
+    delivery = Delivery(deletion.FLOW, work.settings, work.warehouse, work.ledger, None, dry_run=False)
+    deletion.delete_contacts(delivery, erased, emails)
     return delivery
 
 
 def everything(work: Project) -> str:
     """All text of the ledger, requests and answers unpacked, and its projection."""
     with work.ledger.engine.connect() as connection:
-        kept = [str(work.records(flow)) for flow in ("contacts", "sales", "events", erasure.FLOW)]
+        kept = [str(work.records(flow)) for flow in ("contacts", "sales", "events", deletion.FLOW)]
         kept += [str(connection.execute(select(table)).all()) for table in (audit, dead_letters)]
         for request, response in connection.execute(select(bodies.c.request, bodies.c.response)):
             kept += [zlib.decompress(content).decode() for content in (request, response) if content]
@@ -141,7 +141,7 @@ def test_the_contact_is_deleted_at_emarsys_and_that_is_written_down(work: Projec
         kept = connection.execute(select(bodies.c.request, bodies.c.response)).all()
     erase(work, ANA)
     assert ANA not in everything(work)
-    assert len(work.outcomes(erasure.FLOW)) == 2 and len(kept) == 3
+    assert len(work.outcomes(deletion.FLOW)) == 2 and len(kept) == 3
 
 
 def test_a_deletion_that_fails_is_written_down_and_goes_again(work: Project) -> None:
@@ -155,8 +155,8 @@ def test_a_deletion_that_fails_is_written_down_and_goes_again(work: Project) -> 
         delete(work, ANA)
     work.account.control("switches", {"permissions": {"contact.delete": True}})
     assert delete(work, ANA).report.accepted == 1
-    assert [outcome for _, outcome in work.outcomes(erasure.FLOW)] == ["unknown", "retryable", "accepted"]
-    assert ANA not in str(work.records(erasure.FLOW))
+    assert [outcome for _, outcome in work.outcomes(deletion.FLOW)] == ["unknown", "retryable", "accepted"]
+    assert ANA not in str(work.records(deletion.FLOW))
 
 
 def test_the_freed_pages_of_the_ledger_are_empty(work: Project) -> None:

@@ -1,6 +1,7 @@
 -- What Emarsys should have held at a moment, newest first: of each record what it had accepted last by then. Parameters (each
 -- but $at may be null): $at (UTC), $flow, $batch, $sku, $customer (e-mail or customer id), $order, $limit.
--- Of a million payloads only those that contain the text looked for are taken apart, and only the ids are sorted.
+-- Of a million payloads only those that contain (or whose names contain) what is looked for are taken apart, and only the ids
+-- are sorted.
 with held as (
     select max(record_id) as record_id from delivery.records
     where outcome = 'accepted' and "at" <= $at and ($flow is null or flow = $flow)
@@ -14,7 +15,7 @@ chosen as (
         and ($order is null or case when contains(cast(payload as varchar), cast(to_json($order) as varchar))
             then (payload->>'order') = $order or (payload->'data'->>'order') = $order end)
         and ($customer is null or key = lower(trim($customer))
-            or case when contains(cast(payload as varchar), lower(trim($customer)))
+            or case when contains(names, lower(trim($customer)))
                 then (payload->>'email') = lower(trim($customer)) or (payload->>'external_id') = lower(trim($customer)) end
             or (flow = 'contacts' and key in (
                 select email from mart.contacts where customer_id = lower(trim($customer))
