@@ -5,6 +5,7 @@ One module for each kind of command; what they share of the terminal, exit codes
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import typer
@@ -34,6 +35,7 @@ def _root() -> None:
 
 def main() -> None:
     """Entry point of the `cin7-emarsys` command. A store that cannot be used is told in one sentence."""
+    gc.set_threshold(20_000)  # to look for garbage after each 700 objects takes a tenth of the start of a command
     try:
         app()
     except (disk.Unwritable, SchemaUnknown, WarehouseLocked) as error:

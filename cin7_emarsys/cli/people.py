@@ -132,10 +132,11 @@ def erase(
         raise cannot("an erasure needs a --reason, which is kept (or --dry-run, which shows what would go)")
     loaded = settings()
     try:
-        with _writing(), speaking(), progressing("erase", quiet=as_json):
-            if dry_run:
+        if dry_run:
+            with _writing():
                 done = erasing.preview(loaded, email)
-            else:
+        else:
+            with _writing(), speaking(), progressing("erase", quiet=as_json):
                 done = erasing.erase(loaded, email, reason or "", everywhere=everywhere)
     except (LedgerUnwritable, SchemaUnknown) as error:
         raise cannot(error) from None

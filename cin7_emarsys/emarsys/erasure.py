@@ -63,9 +63,7 @@ def find_projected(connection: DuckDBPyConnection, erased: Erased, names: Sequen
     """What `find` would count, from the ledger's copy in the warehouse."""
     ours = ("key", "names")  # in small letters
     rowids = [rowid for rowid, _ in erased.rows(connection, "delivery.records", ("reason",), names, as_written=ours)]
-    flows = (
-        "select flow, count(*) from delivery.records where list_contains($rowids, rowid) group by flow order by flow"
-    )
+    flows = "select flow, count(*) from delivery.records where rowid in (select unnest($rowids)) group by flow order by flow"
     noted = len(erased.rows(connection, "operations.audit", ("reason", "details"), names))
     return dict(connection.execute(flows, {"rowids": rowids}).fetchall()) | ({"audit": noted} if noted else {})
 

@@ -96,10 +96,10 @@ def preview(settings: Settings, email: str) -> Erasure:
         records = beside.submit(cin7.find, second, erased, person.names)  # half of the work
         books = _books(connection, erased, person.names)
         sent = emarsys.find_projected(connection, erased, person.names)
+        size = sum(file.stat().st_size for folder in _folders(settings) for file in _contents(folder))
         read = {table: len(rows) for table, rows in records.result().items()}
         places = _rows(read, books) | {f"ledger: {kind}": rows for kind, rows in sent.items()}
     if places:
-        size = sum(file.stat().st_size for folder in _folders(settings) for file in _contents(folder))
         return Erasure(person, True, places, unsearched_bytes=size)
     places = _files(settings, erased, person.names, clear=False)
     if not places:

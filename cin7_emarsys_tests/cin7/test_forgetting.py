@@ -7,12 +7,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cin7_emarsys.cin7 import erasure, load
 from cin7_emarsys.cin7.forgetting import forget
 from cin7_emarsys.cin7.landing import Extract
-from cin7_emarsys.erased import Erased, SaltLost
+from cin7_emarsys.erased import Erased, SaltLost, names_in
 from cin7_emarsys.warehouse.connections import Warehouse
 
 ANA, BEN = "ana@example.com", "ben@example.com"
@@ -52,6 +55,32 @@ def test_a_name_is_known_in_any_dress(erased: Erased) -> None:
     for text in ("", "joana@example.com", f"{ANA}.au", "ana@example", "a" * 100_000, BEN):
         assert not erased.mentions(text), text
     assert erased.without(f"to {ANA.upper()} and {BEN}") == f"to (erased) and {BEN}"
+
+
+_AROUND_A_NAME = st.lists(
+    st.sampled_from([*"ab.,;:<>()[]'\"\\/\n\t\r @é\u2028", "mailto:", "joe@example.com"]), max_size=6
+)
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), st.tuples(_AROUND_A_NAME, st.sampled_from([ANA, HERS, ""]), _AROUND_A_NAME))
+)
+def test_the_names_beside_a_payload_miss_nobody_whom_it_names(texts: dict[str, Any]) -> None:
+    erased = Erased(Path("nowhere")).adding([ANA, HERS])
+    values = {key: "".join(before) + name.title() + "".join(after) for key, (before, name, after) in texts.items()}
+    payload = json.dumps(values, ensure_ascii=False)
+    assert erased.mentions(beside(payload)) or not erased.mentions(payload)
+
+
+def beside(payload: str) -> str:
+    ((found,),) = duckdb.execute(f"select {names_in('$payload::varchar')}", {"payload": payload}).fetchall()
+    return str(found)
+
+
+def test_nothing_but_names_stands_beside_a_payload() -> None:
+    payload = '{"n": 12.5, "title": "Mug, 2@3 \\n a@b", "quote": "\\"Ann@x.com\\""}'
+    assert set(beside(payload).split()) == {"2@3", "a@b", "ann@x.com"}
+    assert (beside(f'{{"id": "{HERS.upper()}"}}'), beside("{}")) == (HERS, "")
 
 
 def test_hashes_say_nothing_and_need_their_salt(tmp_path: Path, erased: Erased) -> None:

@@ -52,6 +52,19 @@ def test_a_new_column_is_added_and_rows_stay(warehouse: Warehouse) -> None:
             assert connection.execute("from raw.vanished").fetchall() == []
 
 
+def test_records_that_are_there_get_their_names(warehouse: Warehouse) -> None:
+    older(
+        warehouse, "alter table delivery.records drop column names",
+        """insert into delivery.records (record_id, payload) values (1, '{"email": "Ann@x.com"}'), (2, '{}')""",
+    )  # fmt: skip
+    with warehouse.write() as connection:
+        ensure_delivery_tables(connection)
+        assert connection.execute("select names from delivery.records order by record_id").fetchall() == [
+            ("ann@x.com",),
+            ("",),
+        ]
+
+
 def test_another_type_is_refused_and_nothing_is_changed(warehouse: Warehouse) -> None:
     older(warehouse, "alter table raw.sales alter column ID type integer using 1", "drop table raw.vanished")
     with (
