@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +22,9 @@ from cin7_emarsys.cli.terminal import (
     speaking,
     warehouse,
 )
+
+if TYPE_CHECKING:
+    from cin7_emarsys.operations.person import Erasure
 
 Reason = Annotated[str, typer.Option(help="Why; it is kept.", callback=filled)]
 Who = Annotated[str, typer.Argument(help="E-mail, or Cin7's customer id.")]
@@ -123,22 +126,28 @@ def erase(
     Her orders go on counting, for nobody. Salted hashes stay, so that the next read does not bring her back. If it is broken
     off, say it again. Cin7 is the system of record: erase her there as well.
     """
-    from cin7_emarsys.emarsys.ledger import LedgerUnwritable
-    from cin7_emarsys.operations import erase as erasing
-    from cin7_emarsys.schema import SchemaUnknown
+    from cin7_emarsys.operations.person import facts, preview
 
     warehouse()
     if not dry_run and not (reason or "").strip():
         raise cannot("an erasure needs a --reason, which is kept (or --dry-run, which shows what would go)")
+    if dry_run:
+        with _writing():
+            done = preview(settings(), email)
+    else:
+        done = _erased(email, reason or "", everywhere=everywhere, quiet=as_json)
+    typer.echo(views.as_json(facts(done))) if as_json else console.print(views.people.erasure(done))
+    raise typer.Exit(1 if done.left else 0)
+
+
+def _erased(email: str, reason: str, *, everywhere: bool, quiet: bool) -> Erasure:
+    from cin7_emarsys.emarsys.ledger import LedgerUnwritable
+    from cin7_emarsys.operations.erase import erase
+    from cin7_emarsys.schema import SchemaUnknown
+
     loaded = settings()
     try:
-        if dry_run:
-            with _writing():
-                done = erasing.preview(loaded, email)
-        else:
-            with _writing(), speaking(), progressing("erase", quiet=as_json):
-                done = erasing.erase(loaded, email, reason or "", everywhere=everywhere)
+        with _writing(), speaking(), progressing("erase", quiet=quiet):
+            return erase(loaded, email, reason, everywhere=everywhere)
     except (LedgerUnwritable, SchemaUnknown) as error:
         raise cannot(error) from None
-    typer.echo(views.as_json(erasing.facts(done))) if as_json else console.print(views.people.erasure(done))
-    raise typer.Exit(1 if done.left else 0)

@@ -110,8 +110,8 @@ def known() -> Iterator[None]:
     except NotKnown as error:
         views.complain(errors, str(error))
         raise typer.Exit(1) from None
-    except duckdb.CatalogException:
-        raise cannot("the warehouse has not been built yet; run `cin7-emarsys sync nightly` first") from None
+    except (duckdb.CatalogException, duckdb.BinderException):  # no table, or no column
+        raise cannot("this version has not built the warehouse yet; run `cin7-emarsys sync nightly` first") from None
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Erasing persons from the ledger.
 
 What belongs here: what of a record, a request or an answer is personal and what stays of it, so that every batch still
-counts what it counted. What does not: the order of an erasure, and whom it is about (``operations/erase.py``), and deleting
-their contacts at Emarsys (``deletion.py``).
+counts what it counted. What does not: whom it is about (``operations/person.py``), the order (``operations/erase.py``), and
+deleting their contacts at Emarsys (``deletion.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from duckdb import DuckDBPyConnection
 from sqlalchemy import ColumnElement, Connection, Text, cast, insert, or_, select, update
 
 from cin7_emarsys.emarsys.ledger import Ledger, recount
@@ -57,15 +56,6 @@ def find(ledger: Ledger, erased: Erased, names: Sequence[str]) -> Found:
             if erased.mentions(f"{entry.reason} {entry.details}"):
                 found.audit.append(entry.entry)
     return found
-
-
-def find_projected(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) -> dict[str, int]:
-    """What `find` would count, from the ledger's copy in the warehouse."""
-    ours = ("key", "names")  # in small letters
-    rowids = [rowid for rowid, _ in erased.rows(connection, "delivery.records", ("reason",), names, as_written=ours)]
-    flows = "select flow, count(*) from delivery.records where rowid in (select unnest($rowids)) group by flow order by flow"
-    noted = len(erased.rows(connection, "operations.audit", ("reason", "details"), names))
-    return dict(connection.execute(flows, {"rowids": rowids}).fetchall()) | ({"audit": noted} if noted else {})
 
 
 def _named(ledger: Ledger, columns: Sequence[ColumnElement[Any]], names: Sequence[str]) -> ColumnElement[bool]:

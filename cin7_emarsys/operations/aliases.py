@@ -13,7 +13,6 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.operations.explain import fetch
 from cin7_emarsys.operations.refusals import CannotRun, NotKnown
 from cin7_emarsys.settings import LocalSettings
@@ -88,6 +87,8 @@ def _named(connection: DuckDBPyConnection, who: str) -> str | None:
 
 
 def _audit(settings: LocalSettings, command: str, reason: str, row: dict[str, Any], at: datetime) -> None:
+    from cin7_emarsys.emarsys.ledger import Ledger  # who looks aliases up needs none
+
     ledger = Ledger(settings.ledger_url)
     try:
         ledger.write_audit(

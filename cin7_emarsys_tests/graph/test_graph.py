@@ -118,12 +118,21 @@ def test_a_command_that_runs_nothing_loads_no_dagster() -> None:
     program = (
         "import sys\n"
         "import cin7_emarsys.cli, cin7_emarsys.cli.delivered, cin7_emarsys.desk.pages\n"
-        "from cin7_emarsys.operations import aliases, erase, exceptions, explain, plan, preview\n"
+        "from cin7_emarsys.operations import aliases, exceptions, explain, person, plan, preview\n"
         "from cin7_emarsys.emarsys import replay\n"
         "print('dagster' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_what_would_be_erased_is_found_without_the_ledger() -> None:
+    program = (
+        "import sys, cin7_emarsys.cli, cin7_emarsys.operations.person\n"
+        "print([name for name in ('sqlalchemy', 'httpx') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 def test_the_policy_says_when_an_asset_is_not_up_to_date(tmp_path: Path) -> None:
