@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import re
 import secrets
@@ -19,16 +20,21 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
 from duckdb import DuckDBPyConnection
 
 _SCHEMA = "create table if not exists erased (hash text primary key, at text not null)"
-# What may be an e-mail (by the characters the warehouse takes for one) or one of Cin7's ids.
-_APART, _ID = r"[^@\s,;:<>()\"]", "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_NAMES = re.compile(rf"(?<!{_APART}){_APART}+@{_APART}+|{_ID}")
-_AROUND = ".'`[]{}|/\\=!?&*"
+# What may be an e-mail, by the characters that the warehouse takes for one; inside it, between other signs, a plain one;
+# and Cin7's ids.
+_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_APART = r"\s,;:<>()\""
+_NAMES = tuple(
+    re.compile(pattern) for pattern in (rf"(?<![^@{_APART}])[^@{_APART}]+@[^@{_APART}]+", r"[\w.+'-]+@[\w.-]+", _ID)
+)
+_AROUND = ".'`[]{}|/\\=!?&*-"
 _ESCAPED = re.compile(r"\\+(?:[bfnrt\"]|u([0-9a-f]{4}))")
 
 
@@ -99,13 +105,14 @@ class Erased:
         Letter case does not count, but in the columns ``as_written``, where names stand as they are given here.
         """
         every = _text((*columns, *as_written))
+        spelled = [spelling for name in names for spelling in spellings(name)]
         # One pattern a name: in any letter case DuckDB finds a literal four times faster than small letters are made.
         named = [
-            *(f"regexp_matches({_text(columns)}, $pattern{n}, 'i')" for n in range(len(names)) if columns),
-            *(f"contains({_text([each])}, $name{n})" for each in as_written for n in range(len(names))),
+            *(f"regexp_matches({_text(columns)}, $pattern{n}, 'i')" for n in range(len(spelled)) if columns),
+            *(f"contains({_text([each])}, $name{n})" for each in as_written for n in range(len(spelled))),
         ]
-        given = {f"name{n}": name for n, name in enumerate(names)} if as_written else {}
-        given |= {f"pattern{n}": re.escape(name) for n, name in enumerate(names)} if columns else {}
+        given = {f"name{n}": name for n, name in enumerate(spelled)} if as_written else {}
+        given |= {f"pattern{n}": re.escape(name) for n, name in enumerate(spelled)} if columns else {}
         found = connection.execute(f"select rowid, {every} from {table} where {' or '.join(named)}", given).fetchall()
         return [(rowid, text) for rowid, text in found if self.mentions(text)]
 
@@ -118,7 +125,7 @@ class Erased:
     def _in(self, text: str) -> Iterator[str]:
         if self._hashes:
             plain = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else " ", text.lower())
-            for found in _NAMES.findall(plain):
+            for found in chain.from_iterable(pattern.findall(plain) for pattern in _NAMES):
                 for name in {found, found.strip(_AROUND)}:
                     if self.knows(name):
                         yield name
@@ -150,13 +157,18 @@ def _text(columns: Sequence[str]) -> str:
     return texts[0] if len(texts) == 1 else f"concat_ws(' ', {', '.join(texts)})"
 
 
+def spellings(name: str) -> list[str]:
+    """A name in small letters, and as JSON may write it, in small or in capitals, where it has letters beside ASCII."""
+    return sorted({name, *(json.dumps(cased)[1:-1].lower() for cased in (name, name.upper()))})
+
+
 def names_in(column: str) -> str:
     """SQL: what may be a name in a column of JSON text, each once, in small letters, with blanks between.
 
     A tenth of a payload: what looks for a name among a million of them reads this instead.
     """
-    apart = _APART.replace("[^", r"[^\\")  # a line break is written as a backslash and a letter
-    name = rf"(?:\\[bfnrt])?({apart}+@{apart}+|{_ID})"
+    near = rf"[^\\{_APART}]*"  # a line break is written as a backslash and a letter
+    name = rf"(?:\\[bfnrt])?({near}@{near}|{_ID})"
     return f"array_to_string(list_distinct(regexp_extract_all(lower({column}), '{name}', 1)), ' ')"
 
 

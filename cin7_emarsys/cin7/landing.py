@@ -124,7 +124,7 @@ class Extract:
         self.rejected += 1
         payload = _raw(row, more or {}).decode()
         key = self.key_of(row) or hashlib.md5(payload.encode(), usedforsecurity=False).hexdigest()
-        line = json.dumps({"key": key, "payload": payload, "reason": reason}) + "\n"
+        line = json.dumps({"key": key, "payload": payload, "reason": reason}, ensure_ascii=False) + "\n"
         with self._told(), (self.folder / "rejected.ndjson").open("a") as file:
             file.write(line)
 

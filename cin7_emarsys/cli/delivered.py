@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -46,6 +45,7 @@ class Flow(StrEnum):
     catalogue = "catalogue"
     sales = "sales"
     events = "events"
+    erasures = "erasures"  # contacts deleted at Emarsys because the person was erased
 
 
 class Parking(StrEnum):
@@ -164,11 +164,12 @@ def replay(
         if not dry_run and verbatim:
             from cin7_emarsys.emarsys.delivery import Delivery
 
+            replaying.may_go_verbatim(ledger_, chosen)  # all, before the first is sent
             for name in sorted(found["flow"] for found in facts["flows"]):
                 delivery = Delivery(name, settings(), warehouse(), ledger_, None, dry_run=False)
                 if delivery.report.dry_run:
                     raise cannot("armed is false in merchant.toml: nothing is sent")
-                done += replaying.verbatim(delivery, replace(chosen, flow=name), reason)
+                done += replaying.verbatim(delivery, chosen, reason)
         elif not dry_run:
             done = replaying.mark(ledger_, chosen, reason, "replay --recomputed", now())
     facts |= {"replayed": done, "dry_run": dry_run, "verbatim": verbatim}

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, insert, or_, selec
 from cin7_emarsys.emarsys.ledger import Ledger, recount
 from cin7_emarsys.emarsys.repair import who
 from cin7_emarsys.emarsys.tables import audit, batches, bodies, dead_letters, records
-from cin7_emarsys.erased import Erased
+from cin7_emarsys.erased import Erased, spellings
 
 _FIGURES = ("item", "price", "order", "timestamp", "quantity", "reversal", "base_item", "base_price", "base_quantity")
 
@@ -32,11 +32,10 @@ class Found:
     batches: set[int] = field(default_factory=set)
     audit: list[int] = field(default_factory=list)
 
-    def counts(self) -> dict[str, int]:
-        """Rows by flow, and of the audit."""
-        return {flow: len(ids) for flow, ids in self.records.items()} | (
-            {"audit": len(self.audit)} if self.audit else {}
-        )
+    def places(self) -> dict[str, int]:
+        """Place → rows: by flow, and of the audit."""
+        ids = self.records | ({"audit": self.audit} if self.audit else {})
+        return {f"ledger: {kind}": len(found) for kind, found in ids.items()}
 
 
 def find(ledger: Ledger, erased: Erased, names: Sequence[str]) -> Found:
@@ -59,10 +58,16 @@ def find(ledger: Ledger, erased: Erased, names: Sequence[str]) -> Found:
 
 
 def _named(ledger: Ledger, columns: Sequence[ColumnElement[Any]], names: Sequence[str]) -> ColumnElement[bool]:
-    """In any letter case, which SQLite's LIKE ignores by itself: small letters of a million payloads take seconds."""
-    small = ledger.engine.dialect.name == "sqlite"
+    """In any letter case, which SQLite's LIKE ignores by itself: small letters of a million payloads take seconds.
+
+    It ignores the case of ASCII only; in the place of another letter any will do, as whoever asks looks again.
+    """
     texts = [cast(column, Text) for column in columns]
-    return or_(*((t.contains if small else t.icontains)(name, autoescape=True) for t in texts for name in names))
+    spelled = [spelling for name in names for spelling in spellings(name)]
+    if ledger.engine.dialect.name != "sqlite":
+        return or_(*(text.icontains(name, autoescape=True) for text in texts for name in spelled))
+    patterns = ["".join("_" if not x.isascii() else f"/{x}" if x in "%_/" else x for x in name) for name in spelled]
+    return or_(*(text.like(f"%{pattern}%", escape="/") for text in texts for pattern in patterns))
 
 
 def erase(ledger: Ledger, erased: Erased, names: Sequence[str], reason: str, at: datetime) -> Found:

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
 
-from cin7_emarsys.disk import Unwritable
+from cin7_emarsys import disk
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.tables import (
     audit,
@@ -37,6 +38,7 @@ from cin7_emarsys.emarsys.tables import (
 )
 
 _PARKED = ("sales", "events")
+_UNWRITABLE = ("full", "readonly", "read-only", "disk I/O", "unable to open")
 # The newest version of the product file that Emarsys fetched and whose items are still known.
 LAST_COLLECTED = select(func.max(publications.c.version)).where(
     publications.c.collected_at.is_not(None), publications.c.version.in_(select(publication_items.c.version))
@@ -69,15 +71,33 @@ class TakenOver(Exception):
     """A batch was closed by somebody else before it was sent: another machine took its process for dead."""
 
 
-class LedgerUnwritable(Unwritable):
+class LedgerUnwritable(disk.Unwritable):
     """The ledger cannot be written down to (disk full, or read-only). Nothing is sent that is not written down first."""
 
 
+@contextmanager
+def _told(url: str | URL) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        reason = str(error.orig)
+        if any(word in reason for word in _UNWRITABLE):
+            raise LedgerUnwritable(
+                f"the ledger {make_url(url).render_as_string()} cannot be written: {reason}. Nothing was sent after that; "
+                "make room, or make it writable, and run again"
+            ) from None
+        raise
+
+
 class Ledger:
-    """The ledger at one SQLAlchemy address. A SQLite file is made with mode 0600. All times are naive UTC."""
+    """The ledger at one SQLAlchemy address. A SQLite file is made with mode 0600. All times are naive UTC.
+
+    Raises `Unwritable` when it cannot be opened to write.
+    """
 
     def __init__(self, url: str) -> None:
-        self.engine = open_engine(url)
+        with _told(url), disk.told("the ledger", make_url(url).render_as_string()):
+            self.engine = open_engine(url)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -85,18 +105,9 @@ class Ledger:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction. Raises `LedgerUnwritable`, and then nothing of it stays."""
-        try:
-            with self.engine.begin() as connection:
-                take_turn(connection)  # the order of changes is the order of commits
-                yield connection
-        except OperationalError as error:
-            reason = str(error.orig)
-            if any(word in reason for word in ("full", "readonly", "read-only", "disk I/O", "unable to open")):
-                raise LedgerUnwritable(
-                    f"the ledger {self.engine.url.render_as_string()} cannot be written: {reason}. Nothing was sent after "
-                    "that; make room, or make it writable, and run again"
-                ) from None
-            raise
+        with _told(self.engine.url), self.engine.begin() as connection:
+            take_turn(connection)  # the order of changes is the order of commits
+            yield connection
 
     @contextmanager
     def alone(self, flow: str) -> Iterator[None]:
@@ -136,7 +147,9 @@ class Ledger:
         """
         with self.write() as connection:
             if repeats:
-                self._change(connection, flow, [item.key for item in items], "unknown", "retryable", "repeated", at)
+                in_doubt = (records.c.outcome == "unknown") & records.c.resolution.is_(None)
+                again = {"outcome": "retryable", "resolution": "repeated", "resolved_at": at}
+                _change(connection, flow, [item.key for item in items], in_doubt, again)
             batch = connection.execute(
                 insert(batches).values(
                     flow=flow, endpoint=endpoint, run_id=run_id, state="intent", records=len(items), created_at=at
@@ -198,8 +211,13 @@ class Ledger:
             flow = rows[0].flow
             made = _bury(connection, batch_id, flow, ceiling, at)
             retryable = [row.key for row in rows if verdicts[row.key].outcome == "retryable"]
-            if flow == "events" and retryable:  # the repeat did not happen: what it repeated is in doubt as before
-                self._change(connection, flow, retryable, "retryable", "unknown", None, at, only="repeated")
+            if (
+                flow == "events" and retryable
+            ):  # the repeat did not happen: what this batch repeated is in doubt as before
+                intended = select(batches.c.created_at).where(batches.c.batch_id == batch_id).scalar_subquery()
+                repeated = (records.c.resolution == "repeated") & (records.c.resolved_at == intended)
+                doubt = {"outcome": "unknown", "resolution": None, "resolved_at": None}
+                _change(connection, flow, retryable, repeated, doubt)
             connection.execute(
                 update(batches)
                 .where(batches.c.batch_id == batch_id)
@@ -210,33 +228,6 @@ class Ledger:
                     update(bodies).where(bodies.c.batch_id == batch_id).values(response=zlib.compress(response, 1))
                 )
         return made
-
-    @staticmethod
-    def _change(
-        connection: Connection,
-        flow: str,
-        keys: Sequence[str],
-        was: str,
-        outcome: str,
-        resolution: str | None,
-        at: datetime,
-        only: str | None = None,
-    ) -> None:
-        """Gives the records of these keys another outcome; their batches count anew and are projected again."""
-        for start in range(0, len(keys), 500):
-            chosen = (
-                (records.c.flow == flow)
-                & records.c.key.in_(keys[start : start + 500])
-                & (records.c.outcome == was)
-                & (records.c.resolution == only if only else records.c.resolution.is_(None))
-            )
-            touched = connection.execute(select(records.c.batch_id).where(chosen).distinct()).scalars().all()
-            connection.execute(
-                update(records)
-                .where(chosen)
-                .values(outcome=outcome, resolution=resolution, resolved_at=at if resolution else None)
-            )
-            recount(connection, touched)
 
     def proven(self, endpoint: str) -> bool:
         """Whether the vendor ever took a batch of this form."""
@@ -440,7 +431,19 @@ def _counts(batch_id: int) -> dict[str, Any]:
     return {**figures, "changed_seq": last}
 
 
+def _change(
+    connection: Connection, flow: str, keys: Sequence[str], which: ColumnElement[bool], values: Mapping[str, Any]
+) -> None:
+    """Gives those records of these keys another outcome; their batches count anew and are projected again."""
+    for start in range(0, len(keys), 500):
+        chosen = (records.c.flow == flow) & records.c.key.in_(keys[start : start + 500]) & which
+        touched = connection.execute(select(records.c.batch_id).where(chosen).distinct()).scalars().all()
+        connection.execute(update(records).where(chosen).values(**values))
+        recount(connection, touched)
+
+
 def recount(connection: Connection, batch_ids: Iterable[int]) -> None:
-    """Counts batches anew whose records were given another outcome."""
+    """Counts closed batches anew whose records were changed; an open one is counted when it is closed."""
     for batch_id in batch_ids:
-        connection.execute(update(batches).where(batches.c.batch_id == batch_id).values(**_counts(batch_id)))
+        closed = (batches.c.batch_id == batch_id) & (batches.c.state == "closed")
+        connection.execute(update(batches).where(closed).values(**_counts(batch_id)))

@@ -135,7 +135,7 @@ def project(ledger: Ledger, warehouse: Warehouse) -> None:
 def _slice(connection: DuckDBPyConnection, source: Connection, file: Path) -> bool:
     """Takes the next batches over, with their records. Returns whether there are more."""
     mark = connection.execute("select coalesce(max(changed_seq), 0) from delivery.batches").fetchone()
-    newer = batches.c.changed_seq > (mark[0] if mark else 0)
+    newer = (batches.c.changed_seq > (mark[0] if mark else 0)) & (batches.c.state == "closed")
     chosen = select(batches.c.batch_id, batches.c.changed_seq, batches.c.records).where(newer)
     found = source.execute(chosen.order_by(batches.c.changed_seq).limit(_BATCHES)).all()
     new = found[: max(bisect_right(list(accumulate(row.records for row in found)), _RECORDS), 1)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,8 @@ class Chosen:
     flow: str | None = None
 
     def condition(self) -> ColumnElement[bool]:
-        within = select(batches.c.batch_id).where(
-            batches.c.flow != "catalogue"
-        )  # that is published as a whole, each time
+        # the catalogue is published as a whole, each time; a deletion is one for good
+        within = select(batches.c.batch_id).where(batches.c.flow.in_(("contacts", *PARKED)))
         if self.flow is not None:
             within = within.where(batches.c.flow == self.flow)
         if self.since is not None:  # a batch has one moment
@@ -103,28 +102,31 @@ def mark(ledger: Ledger, chosen: Chosen, reason: str, command: str, at: datetime
     return len(rows)
 
 
+def may_go_verbatim(ledger: Ledger, chosen: Chosen) -> None:
+    """Raises `NothingThere` unless every one of these records can go as it went.
+
+    Events cannot: their deadline and the consent have to be asked again. Nor what is in a request that is no longer kept.
+    """
+    for sent in _by_batch(ledger, chosen):
+        if sent[0].flow == "events":
+            raise NothingThere(
+                "events are replayed --recomputed, because deadline and consent have to be asked again; the others go "
+                "verbatim flow by flow: --flow contacts, --flow sales"
+            )
+        if sent[0].flow == "contacts":
+            _contacts_of(sent)
+
+
 def verbatim(delivery: Delivery, chosen: Chosen, reason: str) -> int:
     """Sends these records of one flow at once, just as they were sent. Returns how many were accepted.
 
-    Events cannot go verbatim: their deadline and the consent have to be asked again. Raises `NothingThere`, also for them
-    and when a request is no longer kept (then nothing is changed), and a `TransportError`.
+    Raises `NothingThere` (then nothing is changed; see `may_go_verbatim`), and a `TransportError`.
     """
-    if delivery.flow == "events":
-        raise NothingThere("events are replayed --recomputed, because deadline and consent have to be asked again")
-    ledger, wanted = delivery.ledger, chosen.condition()
+    ledger = delivery.ledger
+    chosen = replace(chosen, flow=delivery.flow)
     with delivery.open() as emarsys:
-        with ledger.engine.connect() as connection:
-            rows = connection.execute(
-                select(records, batches.c.endpoint, bodies.c.request)
-                .join(batches, batches.c.batch_id == records.c.batch_id)
-                .outerjoin(bodies, bodies.c.batch_id == records.c.batch_id)
-                .where(wanted, records.c.flow == delivery.flow)
-                .order_by(records.c.record_id)
-            ).all()
-        by_batch: dict[int, list[Any]] = {}
-        for row in rows:
-            by_batch.setdefault(row.batch_id, []).append(row)
-        parts = [part for sent in by_batch.values() for part in _parts(delivery, emarsys, sent)]
+        may_go_verbatim(ledger, chosen)
+        parts = [part for sent in _by_batch(ledger, chosen) for part in _parts(delivery, emarsys, sent)]
         mark(ledger, chosen, reason, "replay --verbatim", emarsys.now())  # nothing that cannot go
         for sending, items in parts:
             sending.send(items)
@@ -132,21 +134,43 @@ def verbatim(delivery: Delivery, chosen: Chosen, reason: str) -> int:
     return delivery.report.accepted
 
 
+def _by_batch(ledger: Ledger, chosen: Chosen) -> list[list[Any]]:
+    """These records as they stand, with what was requested, batch by batch."""
+    with ledger.engine.connect() as connection:
+        rows = connection.execute(
+            select(records, batches.c.endpoint, bodies.c.request)
+            .join(batches, batches.c.batch_id == records.c.batch_id)
+            .outerjoin(bodies, bodies.c.batch_id == records.c.batch_id)
+            .where(chosen.condition())
+            .order_by(records.c.record_id)
+        ).all()
+    found: dict[int, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.batch_id, []).append(row)
+    return list(found.values())
+
+
+def _contacts_of(sent: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """The contacts of one earlier batch by their key, as they were requested. Raises `NothingThere`."""
+    batch, request = sent[0].batch_id, sent[0].request
+    if request is None:
+        raise NothingThere(f"the request of batch {batch} is no longer kept; replay it recomputed")
+    rows = json.loads(zlib.decompress(request))
+    by_key = {str(row[EMAIL_FIELD]): row for row in rows if EMAIL_FIELD in row}  # the others were erased
+    if not all(row.key in by_key for row in sent):
+        raise NothingThere(f"the request of batch {batch} does not hold all of these; replay them recomputed")
+    return by_key
+
+
 def _parts(delivery: Delivery, emarsys: Emarsys, sent: Sequence[Any]) -> list[tuple[Sending, list[Intended]]]:
-    """The records of one earlier batch, call by call. Raises `NothingThere`.
+    """The records of one earlier batch, call by call.
 
     A sales line is kept as it went; a contact is cut out of the request, because what is kept of it says less.
     """
     items = [Intended(row.key, row.payload, row.payload_hash, row.document) for row in sent]
     if delivery.flow == "sales":
         return [(sending_of_lines(delivery, emarsys), items)]
-    batch, request = sent[0].batch_id, sent[0].request
-    if request is None:
-        raise NothingThere(f"the request of batch {batch} is no longer kept; replay it recomputed")
-    rows = json.loads(zlib.decompress(request))
-    by_key = {str(row[EMAIL_FIELD]): row for row in rows if EMAIL_FIELD in row}  # the others were erased
-    if not all(item.key in by_key for item in items):
-        raise NothingThere(f"the request of batch {batch} does not hold all of these; replay them recomputed")
+    by_key = _contacts_of(sent)
 
     def body(some: Sequence[Intended]) -> bytes:
         return json.dumps([by_key[item.key] for item in some], ensure_ascii=False).encode()

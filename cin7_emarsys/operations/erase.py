@@ -30,7 +30,16 @@ from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import now
 from cin7_emarsys.erased import Erased
 from cin7_emarsys.operations.jobs import DESCRIPTIONS
-from cin7_emarsys.operations.person import Erasure, books, by_place, find_person, lines_in_files, preview, search
+from cin7_emarsys.operations.person import (
+    Erasure,
+    books,
+    by_place,
+    find_person,
+    in_files,
+    lines_in_files,
+    preview,
+    search,
+)
 from cin7_emarsys.operations.refusals import CannotRun
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import factory
@@ -58,7 +67,6 @@ def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = Fal
         ledger = Ledger(settings.ledger_url)
         try:
             if not known and not everywhere:
-                project(ledger, warehouse)
                 preview(settings, email)  # raises where there is nobody
             erased.add(person.names)
             crash.point("hashed")
@@ -67,7 +75,7 @@ def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = Fal
             crash.point("deleted_there")
             progress.report("ledger", 0, None)
             found = emarsys.erase(ledger, erased, person.names, reason, now())
-            done.places = {f"ledger: {kind}": rows for kind, rows in found.counts().items()}
+            done.places = found.places()
             crash.point("ledger_erased")
             done.places |= _clear_files(settings, erased, person.names)
             for left in settings.paths.leftovers():
@@ -79,8 +87,8 @@ def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = Fal
                 done.places |= _erase_in_warehouse(connection, settings, erased, person.names)
                 done.left = search(connection, erased, person.names)
             crash.point("warehouse_erased")
-            kept = emarsys.find(ledger, erased, person.names).counts()
-            done.left |= {f"ledger: {kind}": rows for kind, rows in kept.items()}
+            done.left |= emarsys.find(ledger, erased, person.names).places()
+            done.left |= in_files(settings, erased, person.names)
         finally:
             ledger.close()
         progress.report("the freed pages of the warehouse file", 0, None)

@@ -16,7 +16,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from cin7_emarsys.cin7 import erasure as cin7
-from cin7_emarsys.erased import Erased
+from cin7_emarsys.erased import Erased, spellings
 from cin7_emarsys.operations import aliases
 from cin7_emarsys.operations.explain import fetch
 from cin7_emarsys.operations.refusals import NotKnown
@@ -70,8 +70,8 @@ def facts(done: Erasure) -> dict[str, Any]:
 def preview(settings: Settings, email: str) -> Erasure:
     """What would go, place by place, as an erasure counts it. Raises `NotKnown` for nobody's.
 
-    The ledger is seen as the last run copied it. Files are searched only where nothing else names her: they hold what the
-    tables hold, and take longest.
+    The ledger is seen as the last run copied it. Only where nothing names her so far, the ledger itself is asked and files
+    are searched: they hold what the tables hold, and take longest.
     """
     warehouse = Warehouse(database=str(settings.paths.warehouse))
     with warehouse.read() as connection, connection.cursor() as second, ThreadPoolExecutor(1) as beside:
@@ -84,12 +84,10 @@ def preview(settings: Settings, email: str) -> Erasure:
         places = by_place({table: len(named) for table, named in records.result().items()}, found) | sent
     if places:
         return Erasure(person, True, places, unsearched_bytes=size)
-    lines: Counter[str] = Counter()
-    for folder, _, named in lines_in_files(settings, erased, person.names):
-        lines[folder] += len(named)
-    if not lines:
+    places = _in_ledger(settings, erased, person.names) | in_files(settings, erased, person.names)
+    if not places:
         raise NotKnown("nothing here names that address, so there is nothing to erase")
-    return Erasure(person, True, dict(lines))
+    return Erasure(person, True, places)
 
 
 def find_person(connection: DuckDBPyConnection, email: str) -> Person:
@@ -136,9 +134,17 @@ def search(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str])
     return {table: count for table, count in counts.items() if count}
 
 
+def in_files(settings: Settings, erased: Erased, names: Sequence[str]) -> dict[str, int]:
+    """Lines of landed pages and of the outbox that name these: folder → lines."""
+    lines: Counter[str] = Counter()
+    for folder, _, named in lines_in_files(settings, erased, names):
+        lines[folder] += len(named)
+    return dict(lines)
+
+
 def lines_in_files(settings: Settings, erased: Erased, names: Sequence[str]) -> Iterator[tuple[str, Path, set[int]]]:
     """Lines of landed pages and of the outbox that name these: the folder, the file, the lines' numbers from 0."""
-    needles = [name.encode() for name in names]
+    needles = [spelling for name in names for spelling in spellings(name)]
     for folder in _folders(settings):
         for file in _contents(folder):
             if named := _lines(file, erased, needles):
@@ -153,6 +159,17 @@ def _sent(connection: DuckDBPyConnection, erased: Erased, names: Sequence[str]) 
     noted = len(erased.rows(connection, "operations.audit", ("reason", "details"), names))
     counts = {row["flow"]: row["records"] for row in flows} | ({"audit": noted} if noted else {})
     return {f"ledger: {kind}": count for kind, count in counts.items()}
+
+
+def _in_ledger(settings: Settings, erased: Erased, names: Sequence[str]) -> dict[str, int]:
+    from cin7_emarsys.emarsys import erasure as emarsys  # it takes longer to load than the rest to look
+    from cin7_emarsys.emarsys.ledger import Ledger
+
+    ledger = Ledger(settings.ledger_url)
+    try:
+        return emarsys.find(ledger, erased, names).places()
+    finally:
+        ledger.close()
 
 
 def _text_columns(connection: DuckDBPyConnection, *schemas: str) -> dict[str, list[str]]:
@@ -177,12 +194,12 @@ def _contents(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.rglob("*")) if file.is_file()]
 
 
-def _lines(file: Path, erased: Erased, needles: Sequence[bytes]) -> set[int]:
-    content = file.read_bytes().lower()
+def _lines(file: Path, erased: Erased, needles: Sequence[str]) -> set[int]:
+    content = file.read_bytes().decode(errors="replace").lower()
     if not any(needle in content for needle in needles):
         return set()
     return {
         number
-        for number, line in enumerate(content.split(b"\n"))
-        if any(needle in line for needle in needles) and erased.mentions(line.decode(errors="replace"))
+        for number, line in enumerate(content.split("\n"))
+        if any(needle in line for needle in needles) and erased.mentions(line)
     }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,16 +13,19 @@ from sqlalchemy import select
 
 from cin7_emarsys.emarsys import deletion, erasure, replay
 from cin7_emarsys.emarsys.delivery import Delivery
+from cin7_emarsys.emarsys.ledger import Intended
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import NothingThere, now
 from cin7_emarsys.emarsys.tables import audit, bodies, dead_letters
 from cin7_emarsys.erased import Erased
 from cin7_emarsys.operations import erase as erasing
+from cin7_emarsys.operations.explain import fetch
+from cin7_emarsys.operations.person import lines_in_files
 from cin7_emarsys.operations.refusals import CannotRun
 from cin7_emarsys.transport import TransportError
 from cin7_emarsys_tests.emarsys.conftest import Project, contact, order_event, sales_line
 
-ANA, BEN = "ana@example.com", "ben@example.com"
+ANA, BEN, JOERG = "ana@example.com", "ben@example.com", "jörg@müller.example"
 
 
 def erase(work: Project, *emails: str) -> erasure.Found:
@@ -142,6 +147,60 @@ def test_the_contact_is_deleted_at_emarsys_and_that_is_written_down(work: Projec
     erase(work, ANA)
     assert ANA not in everything(work)
     assert len(work.outcomes(deletion.FLOW)) == 2 and len(kept) == 3
+
+
+def held(work: Project, at: datetime) -> tuple[dict[str, int], list[str]]:
+    with work.warehouse.read() as reading:
+        (figures,) = fetch(reading, "ledger_at_summary", at=at)
+        asked = dict.fromkeys(("flow", "batch", "sku", "customer", "order"))
+        rows = fetch(reading, "ledger_at", at=at, limit=50, **asked)
+    return {name: figures[name] for name in ("contacts", "sales_lines")}, [row["flow"] for row in rows]
+
+
+def test_at_a_moment_emarsys_held_what_was_deleted_or_replayed_later(work: Project) -> None:
+    work.known(ANA, BEN)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10, email=BEN))
+    work.run("sales")
+    before = now()
+    time.sleep(0.01)
+    delete(work, ANA)
+    replay.mark(work.ledger, replay.Chosen(flow="sales"), "Emarsys lost it", "replay --recomputed", now())
+    erase(work, ANA)
+    assert held(work, before) == ({"contacts": 2, "sales_lines": 1}, ["sales", "contacts", "contacts"])
+    assert held(work, now()) == ({"contacts": 1, "sales_lines": 0}, ["contacts"])
+
+
+@pytest.mark.parametrize(
+    "note", ["see https://shop.example/o?email={}", "{}/bob@example.com", "“{}”", "mailto:{}?subject=x"]
+)
+def test_a_name_among_other_signs_is_found_and_taken_out(work: Project, note: str) -> None:
+    work.known(BEN)
+    data = {"order": "SO-1", "note": note.format(ANA)}
+    work.fill("mart.order_events", order_event("t1", email=BEN, data=data))
+    work.run("events")
+    assert erase(work, ANA).places() == {"ledger: events": 1}
+    assert ANA not in everything(work)
+
+
+def test_letters_beside_ascii_have_two_cases_and_two_spellings(work: Project) -> None:
+    erased = Erased(work.state).adding([JOERG])
+    pages = work.settings.paths.landing / "customers"
+    pages.mkdir(parents=True)
+    for n, line in enumerate((JOERG.upper(), json.dumps(JOERG.upper()), "joerg@mueller.example")):
+        (pages / f"page-{n}.ndjson").write_text(f'{{"Name": "x"}}\n{{"Email": "{line}"}}\n')
+    found = [(file.name, named) for _, file, named in lines_in_files(work.settings, erased, [JOERG])]
+    assert found == [("page-0.ndjson", {1}), ("page-1.ndjson", {1})]
+    work.ledger.write_audit("op", "prune", f"{JOERG.upper()} asked", "{}", now())
+    assert erasure.find(work.ledger, erased, [JOERG]).places() == {"ledger: audit": 1}
+
+
+def test_a_batch_that_a_dead_process_left_is_not_copied_before_it_has_fates(work: Project) -> None:
+    work.known(ANA)
+    batch = work.ledger.intend("events", "POST", "run", [Intended("t9", f'{{"external_id": "{ANA}"}}')], b"[]", now())
+    work.ledger.connecting(batch, now())
+    assert erase(work, ANA).places()["ledger: events"] == 1
+    with work.warehouse.read() as reading:
+        assert not reading.execute("from delivery.batches where batch_id = ?", [batch]).fetchall()
 
 
 def test_a_deletion_that_fails_is_written_down_and_goes_again(work: Project) -> None:

@@ -121,6 +121,45 @@ def test_what_a_repeat_could_not_settle_is_in_doubt_as_before(work: Project, mon
     assert len(mails(work)) == 2
 
 
+@pytest.fixture
+def in_doubt_twice(work: Project) -> Project:
+    """An event of which neither the first try nor its repeat was answered."""
+    on_a_program(work)
+    work.fill("mart.order_events", order_event("t0"), order_event("t1"))
+    for _ in range(2):
+        work.account.fault("reset-after", "events", times=9)
+        work.run("events")
+    work.account.control("faults", [], "PUT")
+    assert work.outcomes("events")[1:] == [("t1", "retryable"), ("t1", "unknown")]
+    return work
+
+
+def test_only_the_newest_doubt_is_restored(in_doubt_twice: Project) -> None:
+    work = in_doubt_twice
+    work.account.control("switches", {"permissions": {"externalevent.trigger": False}})
+    with pytest.raises(PermissionMissing):
+        work.run("events")
+    assert work.outcomes("events")[1:] == [("t1", "retryable"), ("t1", "unknown"), ("t1", "retryable")]
+
+
+def test_a_repeat_that_was_killed_before_it_left_stops_nobody(in_doubt_twice: Project) -> None:
+    work = in_doubt_twice
+    work.crash("events", "intended")
+    work.fill("mart.order_events", order_event("t0"), order_event("t1"), order_event("t2"))
+    work.run("events")
+    assert dict(work.outcomes("events")) == dict.fromkeys(("t0", "t1", "t2"), "accepted")
+    work.conserved()
+
+
+def test_what_a_person_has_decided_is_not_in_doubt_again(in_doubt_twice: Project) -> None:
+    work = in_doubt_twice
+    assert repair.resolve(work.ledger, "not-applied", "Emarsys has not got it", flow="events") == 1
+    work.account.control("switches", {"permissions": {"externalevent.trigger": False}})
+    with pytest.raises(PermissionMissing):
+        work.run("events")
+    assert "unknown" not in dict(work.outcomes("events")).values() and not repair.parked(work.ledger)["records"]
+
+
 def on_a_program(work: Project) -> None:
     """One event has been sent, and the answer told that an automation programme listens, and no e-mail."""
     work.known(ANA)

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import IntegrityError
 
+from cin7_emarsys.disk import Unwritable
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.ledger import Intended, Ledger, LedgerUnwritable, NotConserved
 from cin7_emarsys.emarsys.tables import batches, publications, records
@@ -165,6 +166,12 @@ def test_the_database_itself_refuses_a_batch_that_does_not_add_up(ledger: Ledger
     batch = intend(ledger, "contacts", "a", "b")
     with pytest.raises(IntegrityError, match="conserves"), ledger.write() as connection:
         connection.execute(update(batches).where(batches.c.batch_id == batch).values(state="closed", accepted=1))
+
+
+@pytest.mark.parametrize("where", ["/sys/nowhere/ledger.sqlite", "/proc/ledger.sqlite"])
+def test_a_ledger_that_cannot_be_opened_is_told(where: str) -> None:
+    with pytest.raises(Unwritable, match=rf"the ledger sqlite:///{where} cannot be written"):
+        Ledger(f"sqlite:///{where}")
 
 
 @pytest.mark.parametrize("pragma", ["max_page_count = 1", "query_only = on"])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from cin7_emarsys.emarsys import replay
+from cin7_emarsys.emarsys import deletion, replay
 from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.erasure import erase
 from cin7_emarsys.emarsys.repair import NothingThere
@@ -74,6 +74,27 @@ def test_a_contact_goes_again_whoever_of_its_batch_was_erased(work: Project) -> 
     erased.add([ANA])
     erase(work.ledger, erased, [ANA], "asked", NOW)
     assert verbatim(work, "contacts") == 1
+
+
+def test_a_window_in_which_something_cannot_go_as_it_was_sends_nothing(work: Project) -> None:
+    work.prepare()
+    work.contacts(contact(ANA))
+    work.run("contacts")
+    work.fill("mart.order_events", order_event("t1"))
+    work.run("events")
+    window = replay.Chosen(since=datetime(2020, 1, 1))
+    with pytest.raises(NothingThere, match="--flow contacts"):
+        replay.may_go_verbatim(work.ledger, window)
+    replay.may_go_verbatim(work.ledger, replay.Chosen(since=datetime(2020, 1, 1), flow="contacts"))
+
+
+def test_a_deletion_is_never_replayed(work: Project) -> None:
+    work.known(ANA)
+    erased = Erased(work.state)
+    erased.add([BEN])
+    deleting = Delivery(deletion.FLOW, work.settings, work.warehouse, work.ledger, None, dry_run=False)
+    deletion.delete_contacts(deleting, erased, [BEN])
+    assert {row["flow"] for row in replay.preview(work.ledger, replay.Chosen())["records"]} == {"contacts"}
 
 
 def test_a_contact_that_cannot_go_as_it_was_is_left_as_it_is(work: Project) -> None:

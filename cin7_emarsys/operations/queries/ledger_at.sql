@@ -4,7 +4,11 @@
 -- are sorted.
 with held as (
     select max(record_id) as record_id from delivery.records
-    where outcome = 'accepted' and "at" <= $at and ($flow is null or flow = $flow)
+    where (outcome = 'accepted' or resolution = 'replayed' and resolved_at > $at) and "at" <= $at
+        and flow <> 'erasures' and ($flow is null or flow = $flow)
+        and (flow <> 'contacts' or key not in ( -- deleted there by then
+            select key from delivery.records where flow = 'erasures' and outcome = 'accepted' and "at" <= $at
+        ))
     group by flow, key
 ),
 chosen as (
