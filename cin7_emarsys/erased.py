@@ -26,7 +26,10 @@ from typing import Self
 
 from duckdb import DuckDBPyConnection
 
-_SCHEMA = "create table if not exists erased (hash text primary key, at text not null)"
+_SCHEMA = """
+create table if not exists erased (hash text primary key, at text not null);
+create table if not exists unfinished (hash text primary key, at text not null);
+"""
 # What may be an e-mail, by the characters that the warehouse takes for one; inside it, between other signs, a plain one;
 # and Cin7's ids.
 _ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -64,7 +67,7 @@ class Erased:
         return self
 
     def add(self, names: Iterable[str]) -> int:
-        """Writes names down for good. Returns how many were new."""
+        """Writes names down for good, of persons of whom all else has yet to go. Returns how many were new."""
         self._make_salt()
         at = datetime.now(UTC).replace(tzinfo=None).isoformat()
         rows = [(self.digest(name), at) for name in names]
@@ -72,8 +75,24 @@ class Erased:
             before = connection.total_changes
             connection.executemany("insert or ignore into erased values (?, ?)", rows)
             new = connection.total_changes - before
+            connection.executemany("insert or ignore into unfinished values (?, ?)", rows)
         self._hashes |= {found for found, _ in rows}
         return new
+
+    def finish(self, names: Iterable[str]) -> None:
+        """Notes that nothing else is left of these, and of what was written down with one of them."""
+        with closing(self._open()) as connection, connection:
+            for name in names:
+                begun = connection.execute("select at from unfinished where hash = ?", (self.digest(name),)).fetchone()
+                connection.execute("delete from unfinished where at = ?", begun or (None,))
+
+    def unfinished(self) -> datetime | None:
+        """Since when an erasure is under way, or was broken off (UTC); None when every one is done."""
+        if not self._file.exists():
+            return None
+        with closing(self._open()) as connection:
+            (at,) = connection.execute("select min(at) from unfinished").fetchone()
+        return datetime.fromisoformat(at) if at else None
 
     def knows(self, name: object) -> bool:
         """Whether this e-mail or customer id was erased."""
@@ -147,7 +166,7 @@ class Erased:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._file, timeout=60)
         connection.execute("pragma synchronous = full")
-        connection.execute(_SCHEMA)
+        connection.executescript(_SCHEMA)
         return connection
 
 

@@ -4,7 +4,7 @@ dead-letters."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,11 +26,12 @@ from cin7_emarsys.cli.terminal import (
     speaking,
     warehouse,
 )
-from cin7_emarsys.settings import ledger_url
+from cin7_emarsys.settings import ledger_url, paths
 
 if TYPE_CHECKING:
     from cin7_emarsys.emarsys.ledger import Ledger
 
+_PATIENCE = 5  # seconds for the warehouse, where the answer does not depend on it
 app = typer.Typer()
 unknowns = typer.Typer(help="Sales lines and events of which nobody knows whether Emarsys applied them.")
 dead_letters = typer.Typer(
@@ -97,6 +98,19 @@ def opened() -> Iterator[Ledger]:
         ledger.close()
 
 
+@contextmanager
+def changing() -> Iterator[Ledger]:
+    """The same to write; what reads the copy in the warehouse sees it at once, unless a run is at the warehouse."""
+    with opened() as ledger_:
+        yield ledger_
+        if paths().warehouse.exists():
+            from cin7_emarsys.emarsys.projection import project
+            from cin7_emarsys.warehouse.connections import Warehouse, WarehouseLocked
+
+            with suppress(WarehouseLocked):
+                project(ledger_, Warehouse(database=str(paths().warehouse), lock_wait_seconds=_PATIENCE))
+
+
 @app.command()
 def ledger(
     flow: OfFlow = None,
@@ -113,6 +127,8 @@ def ledger(
     """Everything that was sent to Emarsys, record by record, with its fate."""
     from cin7_emarsys.operations.explain import fetch
 
+    if at and (outcome or since):
+        raise cannot("--at shows what was accepted by then, so --outcome and --since mean nothing with it")
     asked = {"flow": flow, "batch": batch, "sku": sku, "customer": customer, "order": order, "limit": limit}
     with known(), warehouse().read() as connection:
         if at:
@@ -130,12 +146,12 @@ def ledger(
         console.print(views.delivered.held(facts))
     else:
         filtered = any((flow, outcome, sku, customer, order, batch, since))
-        console.print(views.delivered.ledger(facts, filtered=filtered))
+        console.print(views.delivered.ledger(facts, filtered=filtered, limit=limit))
 
 
 @app.command()
 def replay(
-    reason: Reason,
+    reason: Annotated[str | None, typer.Option(help="Why; kept with your name.", callback=filled)] = None,
     record: Record = None,
     batch: Annotated[int | None, typer.Option(help="All accepted records of this batch.")] = None,
     since: Annotated[datetime | None, Time(help="All accepted since this time (UTC).")] = None,
@@ -155,8 +171,10 @@ def replay(
 
     if record is None and batch is None and since is None:
         raise cannot("name what goes again: --record, --batch or --since")
+    if not dry_run and not reason:
+        raise cannot("a replay needs a --reason, which is kept (or --dry-run, which shows what would go)")
     chosen = replaying.Chosen(record=record, batch=batch, since=since, until=until, flow=flow)
-    with opened() as ledger_, speaking():
+    with opened() if dry_run else changing() as ledger_, speaking():
         facts = replaying.preview(ledger_, chosen)
         if not facts["records"]:
             raise NothingThere("no accepted record answers that; `cin7-emarsys ledger` shows what was sent")
@@ -169,9 +187,9 @@ def replay(
                 delivery = Delivery(name, settings(), warehouse(), ledger_, None, dry_run=False)
                 if delivery.report.dry_run:
                     raise cannot("armed is false in merchant.toml: nothing is sent")
-                done += replaying.verbatim(delivery, chosen, reason)
+                done += replaying.verbatim(delivery, chosen, reason or "")
         elif not dry_run:
-            done = replaying.mark(ledger_, chosen, reason, "replay --recomputed", now())
+            done = replaying.mark(ledger_, chosen, reason or "", "replay --recomputed", now())
     facts |= {"replayed": done, "dry_run": dry_run, "verbatim": verbatim}
     typer.echo(views.as_json(facts)) if as_json else console.print(views.delivered.replayed(facts))
 
@@ -202,9 +220,11 @@ def resolve_unknowns(
 
     if flow is None and record is None and batch is None:
         raise cannot("name what is resolved: --record, --batch or --flow")
-    with opened() as ledger_:
+    with changing() as ledger_:
         done = repair.resolve(ledger_, how.value, reason, flow=flow, record=record, batch=batch)
-    typer.echo(views.as_json({"resolved": done})) if as_json else console.print(f"{done} records: {how.value}")
+    typer.echo(views.as_json({"resolved": done})) if as_json else console.print(
+        views.delivered.resolved(done, how.value)
+    )
 
 
 @dead_letters.command("list")
@@ -249,6 +269,6 @@ def _settle(
 
     if flow is None and record is None and code is None:
         raise cannot("name which: --record, --flow or --code")
-    with opened() as ledger_:
+    with changing() as ledger_:
         done = repair.settle_letters(ledger_, how, reason, flow=flow, record=record, code=code)
-    typer.echo(views.as_json({how: done})) if as_json else console.print(f"{done} dead letters {how}")
+    typer.echo(views.as_json({how: done})) if as_json else console.print(views.delivered.settled(done, how))

@@ -151,3 +151,9 @@ def _erased(email: str, reason: str, *, everywhere: bool, quiet: bool) -> Erasur
             return erase(loaded, email, reason, everywhere=everywhere)
     except (LedgerUnwritable, SchemaUnknown) as error:
         raise cannot(error) from None
+    except (KeyboardInterrupt, RuntimeError) as error:  # the latter is DuckDB's for the former
+        if isinstance(error, RuntimeError) and "interrupted" not in str(error):
+            raise
+        raise cannot(
+            "broken off; say it again, in the same words, to finish it. Nothing of hers is sent meanwhile"
+        ) from None

@@ -22,12 +22,13 @@ FLOW = "erasures"
 _NOT_THERE = "2008"
 
 
-def delete_contacts(delivery: Delivery, erased: Erased, emails: Sequence[str]) -> None:
+def delete_contacts(delivery: Delivery, erased: Erased, emails: Sequence[str]) -> int:
     """Deletes the contacts with these addresses at Emarsys; one that is not there is good as well. Irreversible.
 
-    The outcome stands in ``delivery.report``. Idempotent: what is unknown is asked again by saying it again. Raises a
-    `TransportError`.
+    Returns how many were there. The outcome stands in ``delivery.report``. Idempotent: what is unknown is asked again by
+    saying it again. Raises a `TransportError`.
     """
+    absent: set[str] = set()
     by_key = {f"erased:{erased.digest(email)}": email for email in emails}
 
     def request(items: Sequence[Intended]) -> bytes:
@@ -38,11 +39,13 @@ def delete_contacts(delivery: Delivery, erased: Erased, emails: Sequence[str]) -
         def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
             asked = [by_key[item.key] for item in items]
             found = emarsys.verdicts(emarsys.delete_contacts(asked, connecting), asked).by_key
+            absent.update(item.key for item in items if found[by_key[item.key]].code == _NOT_THERE)
             fates = {item.key: _fate(found[by_key[item.key]], erased.without) for item in items}
             return fates, json.dumps({key: fate.outcome for key, fate in fates.items()}).encode()
 
         sending = Sending(delivery, emarsys, "POST contact/delete", request, call)
         sending.send([Intended(key, json.dumps({"erased": key}), key) for key in by_key])
+    return delivery.report.accepted - len(absent)
 
 
 def _fate(verdict: Verdict, without: Callable[[str], str]) -> Verdict:

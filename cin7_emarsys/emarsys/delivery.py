@@ -30,6 +30,7 @@ from cin7_emarsys.emarsys.client import Emarsys
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.ledger import Ledger
 from cin7_emarsys.emarsys.projection import in_little_memory, project, projected
+from cin7_emarsys.erased import Erased
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import gates
 from cin7_emarsys.warehouse.connections import Warehouse
@@ -129,6 +130,7 @@ class Delivery:
         """Holds the flow's lock, settles open intents, and brings the projection up to date when something was sent."""
         started = time.perf_counter()
         with self.alone(), connect(self.settings) as emarsys:
+            self._erased = Erased(self.settings.paths.state)  # by now: an erasure waits for this lock
             self._recover(emarsys)
             try:
                 yield emarsys
@@ -185,6 +187,13 @@ class Delivery:
                     with piece.open("rb") as lines:
                         shutil.copyfileobj(lines, whole)
             piece.unlink()
+        return True
+
+    def forgotten(self, address: str, records: int = 1) -> bool:
+        """Whether these records are of an erased person, whom the warehouse still has if her erasure was broken off."""
+        if not self._erased.knows(address):
+            return False
+        self.report.withhold("erased", records)
         return True
 
     def close_moot(self, query: str) -> None:

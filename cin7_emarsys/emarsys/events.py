@@ -46,6 +46,8 @@ def deliver_events(delivery: Delivery) -> Report:
                     continue
                 due = []
                 for row in planned:
+                    if delivery.forgotten(row["email"]):
+                        continue
                     if row["doubtful_at"]:
                         if not _harmless(delivery, emarsys, event_id, row):
                             continue  # parked: the plan counts it as frozen

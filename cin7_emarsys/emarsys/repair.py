@@ -41,11 +41,20 @@ def parked(
 ) -> dict[str, Any]:
     """Sales lines and events of which nobody knows whether they were applied.
 
-    ``flows``: flow, records, batches, since; ``records``: the oldest ``limit``, with what was sent.
+    ``flows``: flow, records, batches, since; ``records``: the oldest ``limit``, with what was sent; ``on_their_way``: as
+    ``flows``, of batches that are being sent, or whose process died (the next run of their flow parks them then).
     """
     chosen = _parked(flow, record, batch)
+    connecting = (batches.c.state == "connecting") & batches.c.flow.in_(PARKED if flow is None else (flow,))
+    sending = select(
+        batches.c.flow,
+        func.sum(batches.c.records).label("records"),
+        func.count().label("batches"),
+        func.min(batches.c.connecting_at).label("since"),
+    )
     with ledger.engine.connect() as connection:
         flows = connection.execute(by_flow(chosen)).all()
+        on_their_way = connection.execute(sending.where(connecting).group_by(batches.c.flow)).all()
         rows = connection.execute(
             select(
                 records.c.record_id, records.c.batch_id, records.c.flow, records.c.key, records.c.reason, records.c.at,
@@ -57,7 +66,9 @@ def parked(
             .limit(limit)
         ).all()  # fmt: skip
     figures = [{"flow": f.flow, "records": f.records, "batches": f.batches, "since": f.first} for f in flows]
-    return {"flows": figures, "records": [_with_payload(row) for row in _plain(rows)]}
+    return {
+        "flows": figures, "records": [_with_payload(row) for row in _plain(rows)], "on_their_way": _plain(on_their_way),
+    }  # fmt: skip
 
 
 def by_flow(chosen: ColumnElement[bool]) -> Select[Any]:

@@ -23,6 +23,7 @@ import duckdb
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.emarsys import setup
 from cin7_emarsys.emarsys.engagement_cloud import connect
+from cin7_emarsys.erased import Erased
 from cin7_emarsys.merchant import SettingsError
 from cin7_emarsys.operations import alerts, dagster_internals, exceptions, runs
 from cin7_emarsys.operations.refusals import CannotRun
@@ -68,6 +69,7 @@ def examine() -> list[Line]:
         *feed_lines(settings),
         *alert_lines(settings),
         *_locks(settings),
+        *_erasures(settings),
         *_dagster(),
     ]
 
@@ -177,6 +179,18 @@ def _locks(settings: Settings) -> Iterator[Line]:
             except BlockingIOError:
                 held.append(lock.stem)
     yield Line("locks", "good", f"held: {', '.join(held)}" if held else "none held")
+
+
+def _erasures(settings: Settings) -> Iterator[Line]:
+    since = Erased(settings.paths.state).unfinished()
+    if since:
+        found = f"one of {since:%Y-%m-%d %H:%M} UTC was broken off, or is under way"
+        yield Line(
+            "erasure",
+            "bad",
+            found,
+            "say it again as it was said (`cin7-emarsys erase`); nothing of hers is sent meanwhile",
+        )
 
 
 def feed_lines(settings: Settings) -> Iterator[Line]:

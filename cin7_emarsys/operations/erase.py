@@ -96,6 +96,7 @@ def erase(settings: Settings, email: str, reason: str, *, everywhere: bool = Fal
         if settings.paths.published.exists():  # what readers see must not name her until the next run
             warehouse.publish_copy(settings.paths.published)
         shutil.rmtree(settings.paths.report, ignore_errors=True)  # it shows customer ids; the next night writes it anew
+        erased.finish(person.names)
     return done
 
 
@@ -119,7 +120,7 @@ def _delete_there(
     settings: Settings, warehouse: Warehouse, ledger: Ledger, erased: Erased, addresses: Sequence[str]
 ) -> int:
     delivery = Delivery(deletion.FLOW, settings, warehouse, ledger, None, dry_run=False)
-    deletion.delete_contacts(delivery, erased, addresses)
+    there = deletion.delete_contacts(delivery, erased, addresses)
     report = delivery.report
     if report.accepted < len(addresses):
         raise CannotRun(
@@ -127,7 +128,7 @@ def _delete_there(
             f"{report.unknown}, not sent {report.retryable}); nothing else is erased yet. `cin7-emarsys ledger --flow "
             f"{deletion.FLOW}` says why; say it again, or without --everywhere"
         )
-    return report.accepted
+    return there
 
 
 def _erase_in_warehouse(

@@ -19,7 +19,7 @@ from cin7_emarsys.cin7 import erasure as cin7
 from cin7_emarsys.erased import Erased, spellings
 from cin7_emarsys.operations import aliases
 from cin7_emarsys.operations.explain import fetch
-from cin7_emarsys.operations.refusals import NotKnown
+from cin7_emarsys.operations.refusals import CannotRun, NotKnown
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.warehouse import factory
 from cin7_emarsys.warehouse.connections import Warehouse
@@ -91,8 +91,13 @@ def preview(settings: Settings, email: str) -> Erasure:
 
 
 def find_person(connection: DuckDBPyConnection, email: str) -> Person:
-    """Her address, those that are written to be hers, and the accounts that are nobody else's."""
+    """Her address, those that are written to be hers, and the accounts that are nobody else's.
+
+    Raises `CannotRun` for what is no address.
+    """
     names = [email.strip().lower()]
+    if "@" not in names[0]:
+        raise CannotRun(f"{email!r} is no e-mail address; the accounts that are hers are found by her address")
     written = [(row["alias"], row["person"]) for row in aliases.listed(connection)]
     for name in names:  # grows while it is walked
         names += {one for pair in written if name in pair for one in pair} - set(names)

@@ -11,8 +11,10 @@ from rich.text import Text
 
 from cin7_emarsys.views.text import grid, moment
 
+_LATER = {"repeated": "sent again", "replayed": "replayed"}
 
-def ledger(facts: Mapping[str, Any], *, filtered: bool) -> RenderableType:
+
+def ledger(facts: Mapping[str, Any], *, filtered: bool, limit: int) -> RenderableType:
     """What was sent: a line for each flow and the product file's versions, unless only some was asked for; the newest
     records."""
     flows = ("flow", "batches", "sent", "accepted", "rejected", "retryable", "unknown")
@@ -35,21 +37,29 @@ def ledger(facts: Mapping[str, Any], *, filtered: bool) -> RenderableType:
     if not facts["records"]:
         return Group(*parts, Text("No record answers that." if filtered else "Nothing has been sent."))
     rows = (
-        (r["record_id"], r["batch_id"], moment(r["at"]), r["flow"], _what(r), r["outcome"], r["reason"])
+        (r["record_id"], r["batch_id"], moment(r["at"]), r["flow"], _what(r), r["outcome"], _why(r))
         for r in facts["records"]
     )
-    return Group(
-        *parts, grid(("record", "batch", "at", "flow", "what", "outcome", "reason"), rows, ("record", "batch"))
-    )
+    parts.append(grid(("record", "batch", "at", "flow", "what", "outcome", "reason"), rows, ("record", "batch")))
+    if len(facts["records"]) == limit:
+        parts += [Text(), Text(f"The newest {limit:,}; --limit shows more.")]
+    return Group(*parts)
 
 
 def parked(facts: Mapping[str, Any], flow: str | None) -> RenderableType:
     """What nobody knows: a line for each flow, the records, and what to do."""
-    if not facts["records"] and flow:
-        return Text(f"No parked records of {flow}.")
+    sending = [
+        f"{_count(row['records'])} of {row['flow']} on the way to Emarsys since {moment(row['since'])}: being sent now, or "
+        "left by a process that died; then the next run that sends such records parks them."
+        for row in facts["on_their_way"]
+    ]
     if not facts["records"]:
-        return Text("Nothing is parked: of every sales line and event it is known whether Emarsys has it.")
+        none = f"No parked records of {flow}." if flow else "Nothing is parked."
+        if not flow and not sending:
+            none = "Nothing is parked: of every sales line and event it is known whether Emarsys has it."
+        return Text("\n".join([none, *sending]))
     return Group(
+        *(Text(f"{line}\n") for line in sending),
         grid(
             ("flow", "records", "batches", "since"),
             ((row["flow"], row["records"], row["batches"], moment(row["since"])) for row in facts["flows"]),
@@ -97,6 +107,29 @@ def letters(facts: Mapping[str, Any], flow: str | None) -> RenderableType:
             'cin7-emarsys dead-letters retry|drop --record N|--flow F|--code C --reason "..."'
         ),
     )
+
+
+def resolved(records: int, how: str) -> str:
+    """What is done with parked records now that they are decided."""
+    then = "Emarsys has them" if how == "accepted" else "they go with the next run"
+    return f"{_count(records)} resolved as {how}: {then}."
+
+
+def settled(letters_: int, how: str) -> str:
+    """What is done with dead letters now."""
+    then = "they go with the next run" if how == "retried" else "they never go again as they are"
+    return f"{letters_} dead letter{'' if letters_ == 1 else 's'} {how}: {then}."
+
+
+def _count(records: int) -> str:
+    return f"{records:,} record{'' if records == 1 else 's'}"
+
+
+def _why(record: Mapping[str, Any]) -> str:
+    """The vendor's reason, and what a person or a later run made of the record."""
+    how = record["resolution"]
+    later = _LATER.get(how, f"resolved as {how}") if how else None
+    return "; ".join(filter(None, (record["reason"], later)))
 
 
 def _what(record: Mapping[str, Any]) -> str:

@@ -106,7 +106,8 @@ def erasure(done: Any) -> RenderableType:
         else Text("Nothing was left of her."),
     ]
     if done.deleted_at_emarsys is not None:
-        parts += [Text(), Text(f"Deleted at Emarsys: {_count(done.deleted_at_emarsys, 'contact')}.")]
+        there = _count(done.deleted_at_emarsys, "contact") if done.deleted_at_emarsys else "no contact, none was there"
+        parts += [Text(), Text(f"Deleted at Emarsys: {there}.")]
     if person.related:
         parts += [
             Text(),

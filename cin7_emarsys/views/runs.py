@@ -13,7 +13,7 @@ from cin7_emarsys.views.text import grid, moment
 if TYPE_CHECKING:
     from cin7_emarsys.operations.sync import SyncOutcome
 
-EXPORT_FIGURES = ("desired", "unchanged", "sent", "accepted", "rejected", "retryable", "unknown")
+EXPORT_FIGURES = ("desired", "unchanged", "sent", "accepted", "rejected", "retryable", "unknown", "frozen")
 
 
 def summary(outcome: SyncOutcome) -> RenderableType:
@@ -47,7 +47,8 @@ def summary(outcome: SyncOutcome) -> RenderableType:
         columns = ("read from Cin7", "new", "changed", "unchanged", "rejected", "calls")
         parts.append(grid(columns, read, right=columns[1:]))
     if sent:
-        heading = ("to Emarsys", *figures, "would send") if dry else ("sent to Emarsys", *figures)
+        named = ["parked" if figure == "frozen" else figure for figure in figures]  # its document waits for a decision
+        heading = ("to Emarsys", *named, "would send") if dry else ("sent to Emarsys", *named)
         exported = (*heading, "calls")
         parts += [Text(), grid(exported, sent, right=exported[1:])]
     held = [(name.removeprefix("emarsys/"), text) for name, m in outcome.assets.items() for text in m.get("guards", [])]

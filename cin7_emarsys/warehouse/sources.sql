@@ -169,6 +169,9 @@ create table delivery.records (
     record_id BIGINT, flow VARCHAR, key VARCHAR, document VARCHAR, payload JSON, outcome VARCHAR, code VARCHAR,
     "at" TIMESTAMP, erased_at TIMESTAMP
 );
+create table delivery.dead_letters (
+    flow VARCHAR, key VARCHAR, payload_hash VARCHAR, closed_at TIMESTAMP, closed_by VARCHAR
+);
 create table delivery.delivered (
     flow VARCHAR, key VARCHAR, payload_hash VARCHAR, payload JSON, accepted_at TIMESTAMP
 );

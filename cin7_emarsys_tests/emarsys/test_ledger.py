@@ -17,6 +17,7 @@ from sqlalchemy import event, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cin7_emarsys.disk import Unwritable
+from cin7_emarsys.emarsys import repair
 from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
 from cin7_emarsys.emarsys.ledger import Intended, Ledger, LedgerUnwritable, NotConserved
 from cin7_emarsys.emarsys.tables import batches, publications, records
@@ -140,6 +141,16 @@ def test_an_intent_survives_the_death_of_its_process(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
         intend(ledger, "sales", "k")
     ledger.close()
+
+
+def test_a_batch_on_its_way_is_told_beside_what_is_parked(ledger: Ledger) -> None:
+    intend(ledger, "events", "not yet")
+    ledger.connecting(intend(ledger, "sales", "k1", "k2"), AT)
+    facts = repair.parked(ledger)
+    assert (
+        facts["on_their_way"] == [{"flow": "sales", "records": 2, "batches": 1, "since": AT}] and not facts["records"]
+    )
+    assert repair.parked(ledger, flow="events")["on_their_way"] == []
 
 
 def test_a_version_is_published_and_collected(ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cin7_emarsys import crash
+from cin7_emarsys.erased import Erased
 from cin7_emarsys_tests.end_to_end.conftest import Place
 
 ERASING = ("hashed", "deleted_there", "ledger_erased", "files_erased", "warehouse_erased")
@@ -126,6 +127,11 @@ def test_killed_and_said_again(copy: Place, point: str) -> None:
     with copy.start("erase", email, "--reason", "asked", CRASH_AT=point) as process:
         process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
+    mine = copy.judged()
+    copy.sync("orders")
+    assert copy.judged() == mine, "nothing of hers is sent meanwhile"
+    assert Erased(copy.folder / "var").unfinished()
     assert again(copy, email)["left"] == []
+    assert not Erased(copy.folder / "var").unfinished()
     assert named(copy, email, account) == []
     assert kept(copy) == before

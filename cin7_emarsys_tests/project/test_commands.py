@@ -20,6 +20,7 @@ from cin7_emarsys.warehouse import exceptions
 from cin7_emarsys.warehouse.connections import Warehouse
 from cin7_emarsys_tests.conftest import PROJECT
 from cin7_emarsys_tests.desk.conftest import save
+from cin7_emarsys_tests.project.test_settings import GOOD
 from cin7_emarsys_tests.warehouse.world import World
 
 Enter = Callable[[dict[str, str]], Path]
@@ -56,6 +57,25 @@ def test_without_settings_a_command_cannot_run_and_says_what_is_missing(in_proje
     assert "CIN7_APPLICATION_KEY is missing" in shown.output
     assert "cin7-emarsys sandbox" in shown.output
     assert "No parked records of sales" in CliRunner().invoke(app, ["unknowns", "list", "--flow", "sales"]).output
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("erase nobody --reason x", "'nobody' is no e-mail address"),
+        ("erase nobody --dry-run", "'nobody' is no e-mail address"),
+        ("erase a@example.com", "needs a --reason"),
+        ("replay --record 1", "needs a --reason"),
+        ("ledger --at 14:00 --outcome rejected", "mean nothing"),
+    ],
+)
+def test_words_that_make_no_sense_are_told_before_anything_is_done(in_project: Enter, command: str, told: str) -> None:
+    state = in_project(GOOD)
+    with Warehouse(database=str(state / "warehouse.duckdb")).write():
+        pass
+    shown = CliRunner().invoke(app, command.split())
+    assert (shown.exit_code, told in " ".join(shown.output.split())) == (2, True), shown.output
+    assert not [*state.glob("erased.*"), *state.glob("ledger.*")]
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,23 @@ def test_drift() -> None:
     assert "@" not in shown
 
 
+@pytest.mark.parametrize(
+    ("closed_by", "cause"), [(None, "refused"), ("dropped", "refused"), ("retried", "changed_here_since")]
+)
+def test_a_change_that_emarsys_refused_does_not_go_by_itself(closed_by: str | None, cause: str) -> None:
+    email = "p@example.com"
+    world = World().put("raw.customers", customer("c-1", email))
+    world.put("delivery.delivered", accepted(email, first_name="Zoe"))
+    world.put("reconciliation.contacts_read", back(email, fields={"first_name": "Zoe"})).build()
+    ((wanted,),) = world.connection.execute(
+        "select md5(payload_hash || field_map_fingerprint) from mart.contacts, policy.settings"
+    ).fetchall()
+    closed = "2026-11-24 10:00" if closed_by else None
+    letter = {"flow": "contacts", "key": email, "payload_hash": wanted, "closed_at": closed, "closed_by": closed_by}
+    world.put("delivery.dead_letters", letter, letter | {"key": "q@example.com"}).build("reconciliation.drift")
+    assert set(world.rows("reconciliation.drift", "cause")) == {cause}
+
+
 # The balance
 
 OUTCOMES = ("accepted", "rejected", "retryable", "unknown")

@@ -23,7 +23,7 @@ with chosen as (
 )
 select
     records.record_id, records.batch_id, records.flow, records.key, records.outcome, records.code, records.reason,
-    records."at", batches.run_id, batches.endpoint, batches.status, records.payload
+    records."at", records.resolution, batches.run_id, batches.endpoint, batches.status, records.payload
 from chosen
 join delivery.records as records on records.record_id = chosen.record_id
 join delivery.batches as batches on batches.batch_id = records.batch_id

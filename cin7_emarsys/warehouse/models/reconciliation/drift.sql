@@ -13,8 +13,8 @@
 -- @column theirs: What Emarsys says.
 -- @column cause: not_applied (Emarsys accepted our value and has the one before), changed_there, emptied_there,
 -- not_cleared (we have no value and it has one), changed_here_since (it goes with the next export), consent_disagrees,
--- not_collected_yet (of an item), waiting, refused, parked, too_much (of an order: lines not sent yet, refused, in doubt, or
--- more accepted than there is).
+-- refused (Emarsys has refused what it should say now), not_collected_yet (of an item), waiting, refused, parked, too_much
+-- (of an order: lines not sent yet, refused, in doubt, or more accepted than there is).
 -- @column expected: It passes by itself, or is counted as another exception; nobody has to do anything here.
 -- @column since: When this difference was first read (UTC).
 -- @column read_at: When it was last read (UTC).
@@ -23,10 +23,11 @@
 with accepted as (
     select read.*, delivered.payload, delivered.accepted_at, desired.consent, desired.derived, desired.attributes,
         coalesce(desired.customer_id, md5(read.email)) as person,
+        md5(desired.payload_hash || settings.field_map_fingerprint) as wanted_hash,
         (consent = 'opt_out' and opt_in = '1') or (consent = 'opt_in' and opt_in = '2') as consent_disagrees,
         not json_contains(read.fields, delivered.payload)
             or coalesce(read.filled, 1000) > len(json_keys(delivered.payload))
-            or delivered.payload_hash is distinct from md5(desired.payload_hash || settings.field_map_fingerprint)
+            or delivered.payload_hash is distinct from wanted_hash
                 and desired.attributes is not null as can_differ
     from reconciliation.contacts_read as read
     join delivery.delivered as delivered on delivered.flow = 'contacts' and delivered.key = read.email
@@ -39,6 +40,11 @@ with accepted as (
 read as (
     select email, read_at, cast(fields as map(varchar, varchar)) as theirs, cast(before as map(varchar, varchar)) as before,
         before_at > accepted_at as seen_since, same_since < accepted_at as unmoved, accepted_at,
+        -- it goes when a person lets it, or when it changes once more
+        (email, wanted_hash) in (
+            select (key, payload_hash) from delivery.dead_letters
+            where flow = 'contacts' and (closed_at is null or closed_by = 'dropped')
+        ) as is_refused,
         cast(payload as map(varchar, varchar)) as ours, derived, attributes, person
     from accepted
     where can_differ
@@ -50,7 +56,7 @@ fields as (
         nullif(trim(read.theirs[fields.string_id]), '') as theirs,
         nullif(trim(read.before[fields.string_id]), '') as before,
         coalesce(read.seen_since, false) as seen_since, coalesce(read.unmoved, false) as unmoved,
-        read.accepted_at, read.read_at,
+        coalesce(read.is_refused, false) as is_refused, read.accepted_at, read.read_at,
         read.attributes->>fields.attribute as desired,
         coalesce(list_contains(read.derived, fields.attribute), false)
             and json_exists(read.attributes, '$."' || fields.attribute || '"') as is_ours_to_clear
@@ -92,6 +98,7 @@ contacts as (
     select 'contact' as what, compared.person as key, compared.email, compared.field,
         case when differs then compared.ours else compared.desired end as ours, compared.theirs,
         case
+            when not differs and compared.is_refused then 'refused'
             when not differs then 'changed_here_since'
             when compared.seen_since and compared.before is not distinct from compared.ours
                 then case
@@ -198,6 +205,7 @@ causes(what, cause, expected, role, next_step) as (
             'Emarsys fetched our file and says something else: read the report of its last import in Predict Data Sources, '
             || 'then cin7-emarsys sync products; if it stays, somebody else loads products.'),
         ('item', 'not_collected_yet', true, 'operations', 'Nothing: Emarsys has it when it next fetches the file.'),
+        ('contact', 'refused', true, 'operations', 'See cin7-emarsys dead-letters list --flow contacts; what was dropped stays.'),
         ('order', 'waiting', true, 'operations', 'Nothing: the lines go with the next export (cin7-emarsys sync orders).'),
         ('order', 'refused', true, 'operations', 'See cin7-emarsys dead-letters list --flow sales.'),
         ('order', 'parked', true, 'operations', 'See cin7-emarsys unknowns list --flow sales.'),
