@@ -172,6 +172,9 @@ def replayed(facts: Mapping[str, Any]) -> RenderableType:
         end = f"{facts['replayed']} records were accepted again."
     else:
         end = f"{facts['replayed']} records go with the next run, as they are by then."
+    every = sum(flow["records"] for flow in facts["flows"])
+    if len(facts["records"]) < every:
+        end = f"The first {len(facts['records']):,} of {every:,}. {end}"
     return Group(
         grid(
             ("flow", "records", "batches", "first", "last"),

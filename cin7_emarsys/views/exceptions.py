@@ -77,7 +77,7 @@ def reconciled(facts: Mapping[str, Any]) -> RenderableType:
     if export:
         left = f", {export['left_out']:,} rows left out" if export["left_out"] else ""
         parts.append(Text(f"{export['items']:,} items of the export compared by {', '.join(export['columns'])}{left}."))
-    flows = ("flow", "source", "excluded", "eligible", "unchanged", "sent", "parked", "open")
+    flows = ("flow", "source", "excluded", "eligible", "unchanged", "sent", "rejected", "unknown", "parked", "open")
     parts += [Text(), grid(flows, ([row[name] for name in flows] for row in facts["balance"]), flows[1:])]
     systems = {"emarsys": "Emarsys", "cin7": "Cin7"}
     for title, where, kinds in (
