@@ -104,9 +104,9 @@ def of_the_account(verdict: Verdict) -> bool:
 def batch(content: object, keys: Iterable[str]) -> Verdicts:
     """The fate of every record of a contact or event batch. Raises `NotTrusted`.
 
-    What is not named among the errors was accepted, if as many ``ids`` came back as that makes (or none at all and no
-    error for somebody else); which id belongs to which record cannot be told, since they are neither in order nor of one
-    type.
+    What is not named among the errors was accepted, if as many ``ids`` came back as that makes, or as many were counted (or
+    neither was told, and no error for somebody else); which id belongs to which record cannot be told, since they are
+    neither in order nor of one type.
     """
     data = records_of(content)
     sent = {key.strip().lower(): key for key in keys}
@@ -120,7 +120,9 @@ def batch(content: object, keys: Iterable[str]) -> Verdicts:
             verdicts[ours] = judge(code, text)
     unnamed = [key for key, verdict in verdicts.items() if verdict == ACCEPTED]
     ids = data.get("ids")
-    if len(ids) < len(unnamed) if isinstance(ids, list) else strangers:
+    # a deletion is confirmed by a bare number
+    confirmed = len(ids) if isinstance(ids, list) else next((n for n in data.values() if type(n) is int), None)
+    if strangers if confirmed is None else confirmed < len(unnamed):
         why = "an error named a key that was not sent" if strangers else "fewer were confirmed than were sent"
         verdicts |= dict.fromkeys(unnamed, Verdict("unknown", None, why, attempt=True))
     return Verdicts(verdicts, strangers)

@@ -69,28 +69,30 @@ def items(rows: Iterable[Mapping[str, Any]], account: EngagementCloudAccount) ->
 
 
 def transactions(lines: Sequence[Intended], merchant: Merchant) -> bytes:
-    """POST salesdata/v1/transactions: for each document an order with its lines above zero and a refund with those below.
+    """POST salesdata/v1/transactions: for each document an order with its lines above zero and a refund with those below;
+    what goes to another address, or is of another day, is a transaction of its own.
 
     Each transaction has an id of its own, made of its lines: the same lines again are the same transaction, so that they
     replace each other where the account replaces, and no line replaces another one anywhere.
     """
-    groups: dict[tuple[str, bool], list[tuple[str, dict[str, Any]]]] = {}
+    groups: dict[tuple[str, ...], list[tuple[str, dict[str, Any]]]] = {}
     for line in lines:
         payload = json.loads(line.payload)
-        group = (line.document or line.key, str(payload["quantity"]).startswith("-"))
+        kind = "refund" if str(payload["quantity"]).startswith("-") else "order"
+        group = (kind, line.document or line.key, *(payload[name] for name in ("order", "email", "timestamp")))
         groups.setdefault(group, []).append((line.key, payload))
-    return _json({"transactions": [_transaction(found, refund, merchant) for (_, refund), found in groups.items()]})
+    return _json({"transactions": [_transaction(found, group[0], merchant) for group, found in groups.items()]})
 
 
-def _transaction(lines: list[tuple[str, dict[str, Any]]], refund: bool, merchant: Merchant) -> dict[str, Any]:
+def _transaction(lines: list[tuple[str, dict[str, Any]]], kind: str, merchant: Merchant) -> dict[str, Any]:
     account, first = merchant.emarsys.engagement_cloud, lines[0][1]
     keys = "\n".join(sorted(key for key, _ in lines))
     digest = hashlib.md5(keys.encode(), usedforsecurity=False).hexdigest()[:12]
     at = instant(datetime.fromisoformat(first["timestamp"]))
     return {
-        "transactionType": "refund" if refund else "order",
+        "transactionType": kind,
         "transactionId": f"{first['order']}-{digest}",
-        **({"referencedOrderId": first["order"]} if refund else {}),
+        **({"referencedOrderId": first["order"]} if kind == "refund" else {}),
         "businessAreaId": account.business_area,
         "externalContactIdType": "email",
         "externalContactId": first["email"],

@@ -15,6 +15,7 @@ from cin7_emarsys.emarsys.delivery import Delivery, Report, rows_of
 from cin7_emarsys.emarsys.ledger import Intended
 from cin7_emarsys.emarsys.retry import due
 from cin7_emarsys.emarsys.sending import Sending
+from cin7_emarsys.merchant import Merchant
 
 _MAX_BYTES = 7_500_000
 
@@ -25,7 +26,13 @@ def deliver_contacts(delivery: Delivery) -> Report:
     fingerprint = merchant.contacts.fingerprint
     with delivery.open() as emarsys:
         forced = json.dumps(_forced(delivery))
-        outbox = delivery.plan("plan_contacts", "count_contacts", fingerprint=fingerprint, forced=forced)
+        outbox = delivery.plan(
+            "plan_contacts",
+            "count_contacts",
+            fingerprint=fingerprint,
+            forced=forced,
+            external_id=_external_id(merchant),
+        )
         if outbox is None:
             return report
         try:
@@ -98,12 +105,19 @@ def _forced(delivery: Delivery) -> list[dict[str, str]]:
     ]
 
 
+def _external_id(merchant: Merchant) -> str | None:
+    """String id of the field by which contacts are known; None where that is the e-mail."""
+    contacts = merchant.contacts
+    if contacts.key == "email":
+        return None
+    return next(row.string_id for row in contacts.field_map if row.attribute == "external_id")
+
+
 def _known_by_external_id(delivery: Delivery) -> set[str]:
     """Addresses whose contact Emarsys has from us under its external id: keyed by that, a new address moves it."""
-    contacts = delivery.settings.merchant.contacts
-    if contacts.key == "email":
+    field = _external_id(delivery.settings.merchant)
+    if field is None:
         return set()
-    (field,) = (row.string_id for row in contacts.field_map if row.attribute == "external_id")
     query = (Path(__file__).parent / "queries" / "known_by_external_id.sql").read_text()
     with delivery.warehouse.read() as connection:
         return {email for (email,) in connection.execute(query, {"field": field}).fetchall()}

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cin7_emarsys.emarsys import cloud_payloads
-from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict, Verdicts
+from cin7_emarsys.emarsys.answers import ACCEPTED, NotTrusted, Verdict, Verdicts
 from cin7_emarsys.emarsys.client import EMAIL_FIELD, Connecting, Emarsys
 from cin7_emarsys.settings import Settings
 from cin7_emarsys.transport import Answer, NotJson, Permanent, Transient, UnknownAfterSend
@@ -24,6 +24,10 @@ _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 _MERGE_PATCH = {"Content-Type": "application/merge-patch+json", "Accept": "application/json"}
 _NOT_THERE = "2008"
 _NOBODY = "nobody@example.com"
+_SHORT = (
+    "first_name",
+    "last_name",
+)  # no call tells what a property of a contact takes; these are of 60 letters everywhere
 
 
 class EngagementCloud(Emarsys):
@@ -51,7 +55,7 @@ class EngagementCloud(Emarsys):
     def _fields(self) -> list[dict[str, Any]]:
         found = []
         for name in (row.string_id for row in self._merchant.contacts.field_map):
-            kind: object = ""
+            kind: object = "shorttext" if name in _SHORT else ""
             if name not in self._rules.contact_properties:
                 path = f"{self._rules.fields_path}/{quote(name, safe='')}"
                 shown = self._found(path, "contacts")
@@ -99,6 +103,8 @@ class EngagementCloud(Emarsys):
                 return changed
             if refusal:
                 raise refusal
+            if not (created.get("error") or created.get("notSavedContacts")):
+                raise NotTrusted("the contact is neither among those saved nor among those not saved")
         return created
 
     def _patch(self, row: Mapping[str, object], connecting: Connecting) -> Any:

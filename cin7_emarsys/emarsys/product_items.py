@@ -25,6 +25,7 @@ from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.sending import Sending
 
 _ENDPOINT = "PUT productItems"
+_MAX_BYTES = 900_000  # of a million
 
 
 def deliver_catalogue(delivery: Delivery) -> Report:
@@ -46,6 +47,7 @@ def deliver_items(delivery: Delivery) -> Report:
             return report
         try:
             rows: dict[str, dict[str, Any]] = {}
+            size = 0
 
             def request(items: Sequence[Intended]) -> bytes:
                 return cloud_payloads.items((rows[item.key] for item in items), rules)
@@ -61,9 +63,13 @@ def deliver_items(delivery: Delivery) -> Report:
                     changes = [(name, None, row[name]) for name in ("available", "price")]
                     report.would(key=row["item"], changes=changes)
                     continue
-                rows[row["item"]] = {**_clean(row), "event_time": at}
-                if len(rows) == rules.items_per_call:
+                item = {**_clean(row), "event_time": at}
+                length = len(cloud_payloads.items([item], rules))
+                if len(rows) == rules.items_per_call or size + length > _MAX_BYTES:
                     _send(sending, rows)
+                    size = 0
+                rows[row["item"]] = item
+                size += length
             if rows:
                 _send(sending, rows)
         finally:

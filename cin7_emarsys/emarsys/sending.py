@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from cin7_emarsys.emarsys.delivery import Delivery
 
 # Refusals of a whole batch that no splitting can cure: the account, not a record, is at fault.
-_ACCOUNT_FAULTS = ("2004", "2013", "2020", "5001", "5004", "5005")
+_ACCOUNT_FAULTS = ("1009", "1010", "2004", "2006", "2013", "2020", "5001", "5004", "5005")
+_AT_EMARSYS = "2001"  # a failure of Emarsys' own, told as 400
 # Refusals that name a value: a record that is refused alone with one of these is at fault, whatever the others do.
 _RECORD_FAULTS = ("2005", "2007", "5008", "5009", "5010", "5011")
 # Only these say that the content is at fault; another 4xx (an unknown address or merchant) says nothing about a record.
@@ -73,6 +74,8 @@ class Sending:
         self._request, self._call, self._until = request, call, repeat_until
         rules = delivery.settings.merchant.delivery
         self._ceiling = Ceiling(rules.max_attempts, rules.retry_hours)
+        self._taken = False  # whether Emarsys took anything of what went through here
+        self._alone: list[Intended] = []  # who was refused alone before it did
 
     def send(self, items: Sequence[Intended]) -> None:
         """One batch, to its end: split until what spoils it stands alone, lost races repeated.
@@ -81,10 +84,10 @@ class Sending:
         refused); by then every outcome has been written.
         """
         lost: list[Intended] = []
-        search = _Search(taken=len(items) == 1)
+        search = _Search(taken=self._taken and len(items) == 1)
         if not self._try(items, search, lost) and len(items) > 1:
             self._split(list(items), search, lost)
-            self._decide(search)
+        self._decide(search)
         for turn in range(1, _RACES + 1):
             if not lost:
                 break
@@ -115,12 +118,20 @@ class Sending:
             items, front = rest, not front  # from the other end, lest a row of spoilt ones looks like all there is
 
     def _decide(self, search: _Search) -> None:
-        """What becomes of records refused alone before anything was taken."""
-        everybody = len(search.alone) >= _DOUBTS
-        if search.error and not search.taken and (everybody or not self._delivery.ledger.proven(self._endpoint)):
+        """What becomes of records refused alone: they are at fault once Emarsys took others in this form. Until then nobody
+        knows; several, or a form that it never took, say that the account or our form is. They wait, up to the ceiling."""
+        report = self._delivery.report
+        self._taken |= search.taken
+        if self._taken:
+            report.sent, report.retryable = report.sent - len(self._alone), report.retryable - len(self._alone)
+            again, self._alone = [*self._alone, *search.alone], []
+            for item in again:
+                self._try([item], None, None)
+            return
+        self._alone += search.alone
+        if search.error and (len(self._alone) >= _DOUBTS or not self._delivery.ledger.proven(self._endpoint)):
             raise search.error
-        for item in search.alone:
-            self._try([item], None, None)
+        report.count({item.key: Verdict("retryable") for item in search.alone})
 
     def _try(self, items: Sequence[Intended], search: _Search | None, lost: list[Intended] | None) -> bool:
         """Intent, call, outcome – for one batch. Returns False when it was refused as a whole for what it contains.
@@ -175,12 +186,15 @@ class Sending:
             code, words = _reply_code(error), error.body[:300] or error.detail
             if code == _NOTHING_SENT:
                 verdicts = all_of("rejected", words, code)
+            elif code == _AT_EMARSYS:
+                verdicts = all_of("unknown", words, code, attempt=True)
             elif code in _ACCOUNT_FAULTS or error.status not in _CONTENT_FAULTS:
                 verdicts, stop = all_of(_undone(error), words, code, attempt=error.doubted), error
             elif len(items) > 1:
                 verdicts, refused = all_of("retryable", "refused as a whole; sent again in parts"), True
             elif search and not search.taken and code not in _RECORD_FAULTS:
-                verdicts, refused = all_of("retryable", "refused alone; what becomes of its batch decides", code), True
+                why = "refused alone; what becomes of the others decides"
+                verdicts, refused = all_of("retryable", why, code, attempt=True), True
                 search.alone.append(items[0])
                 search.error, doubtful = error, True
             else:

@@ -17,6 +17,8 @@ EXISTS = "Contact with the external id already exists: 3"
 # Name, `data` of an answer with replyCode 0, and the fates of Ana, Ben and Cem: accepted, rejected, retryable, unknown.
 TABLE: list[tuple[str, Any, str]] = [
     ("errors absent", {"ids": IDS}, "aaa"),
+    ("a count that is enough", {"count": 3}, "aaa"),
+    ("a count that is less", {"count": 2, "errors": {}}, "uuu"),
     ("errors an empty list", {"ids": IDS, "errors": []}, "aaa"),
     ("errors an empty map", {"ids": IDS, "errors": {}}, "aaa"),
     ("errors an empty text", {"ids": IDS, "errors": ""}, "aaa"),

@@ -18,6 +18,7 @@ import uvicorn
 from cin7_emarsys.emarsys.catalogue import Unfit
 from cin7_emarsys.emarsys.feed import create_app
 from cin7_emarsys_tests.emarsys.conftest import Project, product
+from cin7_emarsys_tests.emarsys.test_shapes import SKUS
 
 
 def file_of(work: Project) -> Path:
@@ -216,3 +217,13 @@ def test_emarsys_fetches_it(work: Project, served: str) -> None:
     assert (items["A"]["available"], items["B"]["available"], items["A"]["price"]) == ("true", "false", "10")
     assert work.account.control("catalog/pull", {"url": served})["status"] == "unchanged"
     assert fetched(work, 1) == [(1, 2, True)]
+
+
+def test_items_that_look_like_numbers_and_texts_of_several_lines_arrive(work: Project, served: str) -> None:
+    text = {"title": 'The "new", one\n🎉 ü', "description": "line 1\nline 2; 3, 4"}
+    work.fill("mart.catalogue", *(product(sku, **text) for sku in SKUS))
+    work.run("catalogue")
+    work.account.control("catalog/pull", {"url": served})
+    items = work.account.judge("catalogue")
+    assert {row["item"] for row in items} == set(SKUS)
+    assert all(row["description"].startswith("line 1") and row["title"].startswith('The "new", one') for row in items)

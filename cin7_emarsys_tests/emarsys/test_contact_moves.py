@@ -24,6 +24,16 @@ def test_a_contact_moves_with_its_external_id_and_leaves_no_stranger(work: Proje
     assert work.run("contacts").sent == 0
 
 
+def test_what_a_contact_has_no_more_is_cleared_though_its_address_is_new(work: Project) -> None:
+    work.policy(BY_ID)
+    work.prepare()
+    work.contacts(contact(OLD, external_id="c1", last_refund_date="2026-11-01"))
+    work.run("contacts")
+    work.contacts(contact(NEW, external_id="c1", last_refund_date=None))
+    work.run("contacts")
+    assert set(work.account.contacts()) == {NEW} and "cin7_last_refund_date" not in work.account.contacts()[NEW]
+
+
 def test_an_address_that_somebody_else_has_is_not_taken(work: Project) -> None:
     work.policy(BY_ID)
     work.prepare()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cin7_emarsys.emarsys import replay
+from cin7_emarsys.emarsys import repair, replay
 from cin7_emarsys.emarsys.delivery import Delivery, Report
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.product_items import deliver_items
@@ -198,6 +198,24 @@ def test_an_item_goes_again_after_a_day(cloud: Project) -> None:
     assert [row["item"] for row in cloud.account.judge("catalogue")] == ["B", "A"]
 
 
+def test_a_name_that_is_too_long_is_cut(cloud: Project) -> None:
+    cloud.contacts(contact(ANA, first_name="x" * 80))
+    report = cloud.run("contacts")
+    assert (figures(report), report.shortened) == ({"sent": 1, "accepted": 1}, 1)
+
+
+def test_a_policy_that_every_contact_breaks_on_buries_nobody(cloud: Project) -> None:
+    """One contact a call: the first ones refused prove nothing."""
+    policy = cloud.state / "merchant.toml"
+    system = 'business_area = "AU"\nsystem_fields = ["cin7_ltv"]'
+    policy.write_text(policy.read_text().replace('business_area = "AU"', system))
+    cloud.reload()
+    cloud.contacts(*(contact(f"c{number}@example.com", ltv="1.00") for number in range(6)))
+    with pytest.raises(Permanent):
+        cloud.run("contacts")
+    assert not repair.letters(cloud.ledger)["records"]
+
+
 # Sales
 
 
@@ -217,6 +235,21 @@ def test_orders_refunds_and_corrections_sum_to_what_is_desired(cloud: Project) -
     assert revenue(cloud.account) == {"SO-1": 41}
     assert [row["email"] for row in cloud.account.judge("sales")] == [ANA] * 7
     assert not any(row["generated"] for row in cloud.account.judge("contacts"))
+
+
+def test_lines_are_taken_back_from_whom_they_went_to(cloud: Project) -> None:
+    accept(cloud, ANA, BEN)
+    cloud.fill("mart.sales_lines", sales_line("1", "A", 10), sales_line("1", "B", 7))
+    cloud.run("sales")
+    now = {"email": BEN, "timestamp": "2026-11-30"}
+    cloud.fill("mart.sales_lines", sales_line("1", "A", 9, **now), sales_line("1", "B", 7, **now))
+    cloud.run("sales")
+    cloud.fill("mart.sales_lines")
+    cloud.run("sales")
+    left: Counter[str] = Counter()
+    for line in cloud.account.judge("sales"):
+        left[line["email"]] += line["price"]
+    assert left == {ANA: 0, BEN: 0}
 
 
 def test_a_sale_goes_again_just_as_it_was(cloud: Project) -> None:

@@ -28,6 +28,8 @@ class Refusal(Exception):
         self.code, self.text, self.status = code, text, status
 
     def response(self) -> Response:
+        if self.code is None and not self.text:
+            return Response(status_code=self.status)
         if self.code is None:
             return JSONResponse({"message": self.text}, status_code=self.status)
         return envelope("", self.code, self.text, self.status)
@@ -86,7 +88,7 @@ def core(
 def require(switches: Switches, permissions: Iterable[str]) -> None:
     """A missing permission is 403 without a replyCode."""
     if not all(switches.permissions.get(name, True) for name in permissions):
-        raise Refusal(None, "Forbidden", 403)
+        raise Refusal(None, "Forbidden" if switches.forbidden_body else "", 403)
 
 
 def _object(body: bytes, max_bytes: int, oversize_status: int) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Gate:
                     headers = [(n, b"text/html; charset=utf-8" if n == b"content-type" else v) for n, v in headers]
                 elapsed = ceil((time.perf_counter() - started) * 1000)
                 headers += [
-                    *_rate_headers(standing),
+                    *(_rate_headers(standing) if self.switches().rate_headers else ()),
                     (b"X-Suite-Response-Time", str(elapsed).encode()),
                     (b"X-Emarsys-Request-Id", str(UUID(int=number)).encode()),
                 ]
@@ -90,7 +90,8 @@ def throttle_fault(name: str, windows: Windows, switches: Switches) -> Response:
     standing.remaining = 0
     bare = switches.model_copy(update={"throttle_body": "bare"})
     response = throttled(standing, bare if name == "throttle-text" else switches)
-    response.raw_headers.extend(_rate_headers(standing))
+    if switches.rate_headers:
+        response.raw_headers.extend(_rate_headers(standing))
     return response
 
 

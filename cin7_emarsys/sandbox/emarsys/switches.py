@@ -47,6 +47,10 @@ class Switches(BaseModel):
     throttle_body: Literal["envelope", "bare"] = "envelope"
     retry_after: bool = False
     """Whether a 429 carries `Retry-After`."""
+    rate_headers: bool = True
+    """Whether answers tell how many calls are left."""
+    forbidden_body: bool = True
+    """Whether a 403 says anything."""
     oversize_status: Literal[413, 400] = 413
     content_type_html: bool = False
     """Correct JSON under `Content-Type: text/html`."""
