@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cin7_emarsys import views
+from cin7_emarsys import disk, views
 from cin7_emarsys.cli.terminal import (
     Json,
     Limit,
@@ -100,14 +100,14 @@ def opened() -> Iterator[Ledger]:
 
 @contextmanager
 def changing() -> Iterator[Ledger]:
-    """The same to write; what reads the copy in the warehouse sees it at once, unless a run is at the warehouse."""
+    """The same to write; who reads the copy in the warehouse sees it at once, or after the next run if it is held."""
     with opened() as ledger_:
         yield ledger_
         if paths().warehouse.exists():
             from cin7_emarsys.emarsys.projection import project
             from cin7_emarsys.warehouse.connections import Warehouse, WarehouseLocked
 
-            with suppress(WarehouseLocked):
+            with suppress(WarehouseLocked, disk.Unwritable):
                 project(ledger_, Warehouse(database=str(paths().warehouse), lock_wait_seconds=_PATIENCE))
 
 
