@@ -192,3 +192,9 @@ def test_what_is_there_is_written_over_and_what_comes_is_the_same(tmp_path: Path
     assert room.rows("select * exclude (_extract_id, _loaded_at) from raw.sales") == stored
     text = str(room.rows("from raw.rejected")).lower()
     assert ANA not in text and "customers" in text
+
+
+def test_a_name_in_capitals_is_found_in_a_table(erased: Erased) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"create table notes as select '{ANA.upper()} rang' as note")
+        assert len(erased.rows(connection, "notes", ["note"], [ANA])) == 1

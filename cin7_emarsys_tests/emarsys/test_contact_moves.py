@@ -88,3 +88,12 @@ def test_the_other_edition_knows_no_external_id() -> None:
     cloud = {"edition": "engagement_cloud", "engagement_cloud": {"business_area": "AU"}}
     with pytest.raises(ValueError, match="key must be email"):
         merchant(currency="AUD", contacts={"key": "external_id"}, emarsys=cloud)
+
+
+def test_who_moves_again_holds_what_was_sent_under_the_last_address(work: Project) -> None:
+    work.policy(BY_ID)
+    work.prepare()
+    for email, refunded in ((OLD, None), (NEW, "2026-11-01"), (BEN, None)):
+        work.contacts(contact(email, external_id="c1", last_refund_date=refunded))
+        assert work.run("contacts").accepted == 1
+    assert set(work.account.contacts()) == {BEN} and "cin7_last_refund_date" not in work.account.contacts()[BEN]

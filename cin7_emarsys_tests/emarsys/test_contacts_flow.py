@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cin7_emarsys.emarsys import delivery, repair
+from cin7_emarsys.emarsys import contacts, delivery, repair
 from cin7_emarsys.emarsys.payloads import FieldsMissing
 from cin7_emarsys.transport import AuthFailed, Permanent
 from cin7_emarsys_tests.conftest import trouble
@@ -219,3 +219,44 @@ def test_a_field_that_is_gone_stops_the_flow_and_buries_nobody(work: Project) ->
         work.run("contacts")
     assert work.outcomes("contacts") == [(ANA, "retryable"), (BEN, "accepted")]
     assert figures(work.run("contacts")) == {"sent": 1, "accepted": 1, "unchanged": 1}
+
+
+def test_a_call_is_no_larger_than_emarsys_takes(work: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contacts, "_MAX_BYTES", 10)
+    work.prepare()
+    work.contacts(contact(ANA), contact(BEN), contact(CEM))
+    assert figures(work.run("contacts")) == {"sent": 3, "accepted": 3}
+    assert work.account.writes("contacts") == 3
+
+
+def test_who_is_retried_by_a_person_goes_at_once(work: Project) -> None:
+    work.prepare()
+    work.policy(("back_off_seconds = 0", "back_off_seconds = 100000\nmax_attempts = 1"))
+    work.contacts(contact(ANA))
+    work.account.fault("error-200", "contacts", times=6)
+    assert work.run("contacts").dead_letters == 1
+    work.account.control("faults", [], "PUT")
+    repair.settle_letters(work.ledger, "retried", "the account was tidied up", flow="contacts")
+    assert figures(work.run("contacts")) == {"sent": 1, "accepted": 1}
+
+
+def test_a_race_that_used_up_its_attempts_is_not_repeated(work: Project) -> None:
+    work.prepare()
+    work.policy(("back_off_seconds = 0", "back_off_seconds = 0\nmax_attempts = 2"))
+    work.contacts(contact(ANA))
+    race = {"row": 0, "code": 2009, "message": "Contact already exists: 3"}
+    work.account.fault("partial-reject", "contacts", **race, times=9)
+    report = work.run("contacts")
+    assert (figures(report), report.dead_letters) == ({"sent": 1, "retryable": 1}, 1)
+    assert work.account.writes("contacts") == 2
+
+
+def test_what_may_have_been_applied_uses_up_an_attempt_though_the_last_word_was_no(work: Project) -> None:
+    work.prepare()
+    work.policy(("back_off_seconds = 0", "back_off_seconds = 0\nmax_attempts = 1"))
+    work.contacts(contact(ANA))
+    at = {"service": "emarsys", "path": "/contact/?", "nth": 1}
+    work.account.control("faults", [{"name": "reset-after", **at}, {"name": "auth-expired", **at, "times": 2}], "PUT")
+    with pytest.raises(AuthFailed):
+        work.run("contacts")
+    assert len(repair.letters(work.ledger)["records"]) == 1

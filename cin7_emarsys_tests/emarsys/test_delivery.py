@@ -135,3 +135,37 @@ def test_a_batch_that_was_taken_for_lost_meanwhile_is_not_sent(work: Project) ->
     with delivery.open() as emarsys, pytest.raises(TakenOver, match="closed by another process"):
         Sending(delivery, emarsys, "POST sales-data", lambda _: b"", call).send([Intended("k", "{}")])
     assert work.outcomes("sales") == [("k", "retryable")]
+
+
+def test_a_repeat_that_waited_too_long_for_its_turn_is_not_sent(work: Project) -> None:
+    """By then Emarsys may have forgotten the first one."""
+    delivery = Delivery("events", work.settings, work.warehouse, work.ledger, "run", dry_run=False)
+
+    def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
+        assert connecting
+        connecting()
+        raise AssertionError("it was sent")
+
+    with delivery.open() as emarsys:
+        sending = Sending(delivery, emarsys, "POST event/trigger", lambda _: b"", call, repeat_until=emarsys.now())
+        sending.send([Intended("k", "{}")])
+    assert work.outcomes("events") == [("k", "retryable")]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Permanent("Emarsys", "PUT", "contact/", "an error of its own", status=400, body='{"replyCode": 2001}'),
+        answers.NotTrusted("the answer says nothing"),
+    ],
+)
+def test_an_answer_from_which_nothing_follows_uses_up_an_attempt(work: Project, error: Exception) -> None:
+    work.policy(("back_off_seconds = 0", "back_off_seconds = 0\nmax_attempts = 1"))
+    delivery = Delivery("contacts", work.settings, work.warehouse, work.ledger, "run", dry_run=False)
+
+    def call(items: Sequence[Intended], connecting: Connecting) -> tuple[Mapping[str, Verdict], bytes]:
+        raise error
+
+    with delivery.open() as emarsys:
+        Sending(delivery, emarsys, "PUT contact", lambda _: b"", call).send([Intended(ANA, "{}")])
+    assert (figures(delivery.report), delivery.report.dead_letters) == ({"sent": 1, "unknown": 1}, 1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cin7_emarsys.emarsys import repair, replay
+from cin7_emarsys.emarsys import product_items, repair, replay
 from cin7_emarsys.emarsys.delivery import Delivery, Report
 from cin7_emarsys.emarsys.engagement_cloud import connect
 from cin7_emarsys.emarsys.product_items import deliver_items
@@ -371,3 +371,51 @@ def test_no_call_deletes_a_contact(cloud: Project) -> None:
     with pytest.raises(CannotRun, match="delete it in Emarsys by hand"):
         erase(cloud.settings, ANA, "asked", everywhere=True)
     assert not (cloud.state / "erased.sqlite").exists()
+
+
+def calls(work: Project, flow: str) -> int:
+    return sum(PATHS[flow] in row["path"] for row in work.account.judge("requests"))
+
+
+def test_an_order_and_a_refund_of_each_document_fit_into_a_call(cloud: Project) -> None:
+    policy = cloud.state / "merchant.toml"
+    policy.write_text(
+        policy.read_text().replace('business_area = "AU"', 'business_area = "AU"\ntransactions_per_call = 2')
+    )
+    cloud.reload()
+    accept(cloud, ANA)
+    for price in (10, 11):
+        cloud.fill("mart.sales_lines", *(sales_line(str(n), "A", price) for n in range(2)))
+        cloud.account.control("switches", {"max_transactions": 2})
+        assert cloud.run("sales").retryable == 0
+    assert calls(cloud, "sales") == 4
+    assert revenue(cloud.account) == {"SO-0": 11, "SO-1": 11}
+
+
+def test_a_call_of_items_is_no_larger_than_emarsys_takes(cloud: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product_items, "_MAX_BYTES", 700)
+    cloud.fill("mart.catalogue", product("A"), product("B"))
+    assert figures(run(cloud, "catalogue")) == {"sent": 2, "accepted": 2}
+    assert calls(cloud, "catalogue") == 2
+
+
+def test_who_is_refused_alone_before_another_is_taken_counts_once(cloud: Project) -> None:
+    accept(cloud, BEN)
+    policy = cloud.state / "merchant.toml"
+    policy.write_text(
+        policy.read_text().replace('business_area = "AU"', 'business_area = "AU"\nsystem_fields = ["cin7_ltv"]')
+    )
+    cloud.reload()
+    cloud.contacts(contact(ANA, ltv="1.00"), contact(BEN, last_name="Lee"))
+    report = cloud.run("contacts")
+    assert (figures(report), report.desired) == ({"sent": 2, "accepted": 1, "rejected": 1}, 2)
+
+
+def test_lines_of_several_days_are_taken_back_on_their_days(cloud: Project) -> None:
+    accept(cloud, ANA)
+    lines = [sales_line("1", "A", 10), sales_line("1", "B", 7, timestamp="2026-11-30")]
+    for some in (lines[:1], lines, []):
+        cloud.fill("mart.sales_lines", *some)
+        cloud.run("sales")
+    taken_back = {line["item"]: line["timestamp"][:10] for line in cloud.account.judge("sales") if line["price"] < 0}
+    assert taken_back == {"A": "2026-11-20", "B": "2026-11-30"}

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from cin7_emarsys.cin7.load import ensure_tables
 from cin7_emarsys.emarsys import deletion, erasure, replay
+from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.ledger import Intended
 from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import NothingThere, now
-from cin7_emarsys.emarsys.tables import audit, bodies, dead_letters
+from cin7_emarsys.emarsys.tables import audit, batches, bodies, dead_letters
 from cin7_emarsys.erased import Erased
 from cin7_emarsys.operations import erase as erasing
 from cin7_emarsys.operations.explain import fetch
@@ -250,3 +252,65 @@ def test_nothing_is_deleted_while_nothing_may_be_sent(work: Project) -> None:
     with pytest.raises(CannotRun, match="not even a deletion"):
         erasing.erase(work.settings, ANA, "asked", everywhere=True)
     assert not (work.state / "erased.sqlite").exists()
+
+
+def test_each_of_her_lines_is_counted_while_her_erasure_is_broken_off(work: Project) -> None:
+    work.known(ANA)
+    Erased(work.state).add([ANA])
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i1", "A", 10))
+    assert work.run("sales").withheld == {"erased": 2}
+
+
+def test_her_parked_line_freezes_nobody_elses(work: Project) -> None:
+    """The document is another buyer's by now."""
+    work.known(ANA, BEN)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10))
+    work.account.fault("reset-before", "sales")
+    work.run("sales")
+    erase(work, ANA)
+    work.contacts(contact(BEN))
+    work.fill("mart.sales_lines", sales_line("i1", "B", 5, email=BEN))
+    report = work.run("sales")
+    assert (report.accepted, report.frozen) == (1, 0)
+
+
+def test_who_is_named_in_words_about_somebody_else_is_taken_out_of_them(work: Project) -> None:
+    work.known(ANA, BEN)
+    batch = work.ledger.intend("contacts", "PUT contact", "run", [Intended(BEN, "{}")], b"[]", now())
+    fate = {BEN: Verdict("rejected", "2010", f"the same as {ANA}")}
+    work.ledger.close_batch(batch, fate, now(), response=f'["{ANA}"]'.encode(), note=f"seen beside {ANA}")
+    assert erase(work, ANA).places() == {"ledger: contacts": 2}
+    assert ANA not in everything(work)
+    with work.ledger.engine.connect() as connection:
+        assert ANA not in str(connection.execute(select(batches)).all())
+
+
+def test_at_a_moment_emarsys_held_whom_it_did_not_delete(work: Project) -> None:
+    work.known(ANA, BEN)
+    work.account.control("faults", [{"name": "server-error", "service": "emarsys", "path": "/contact/delete"}], "PUT")
+    assert delete(work, ANA).report.unknown == 1
+    erase(work, ANA)
+    assert held(work, now()) == ({"contacts": 2, "sales_lines": 0}, ["contacts", "contacts"])
+
+
+def test_the_oldest_erasure_that_was_broken_off_is_told(work: Project) -> None:
+    erased = Erased(work.state)
+    erased.add([ANA])
+    since = erased.unfinished()
+    time.sleep(0.01)
+    erased.add([BEN])
+    assert since and erased.unfinished() == since
+    erased.finish([ANA])
+    assert (erased.unfinished() or since) > since
+
+
+def test_nothing_else_is_erased_when_emarsys_did_not_delete(work: Project) -> None:
+    work.known(ANA)
+    with work.warehouse.write() as connection:
+        ensure_tables(connection)
+        connection.execute("create table if not exists policy.generic_customers (name varchar)")
+    work.account.control("faults", [{"name": "server-error", "service": "emarsys", "path": "/contact/delete"}], "PUT")
+    with pytest.raises(CannotRun, match="Emarsys deleted 0 of 1 contacts"):
+        erasing.erase(work.settings, ANA, "asked", everywhere=True)
+    assert work.outcomes("contacts") == [(ANA, "accepted")]
+    assert Erased(work.state).unfinished()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import suppress
 
-from cin7_emarsys.emarsys import repair
-from cin7_emarsys.transport import PermissionMissing
+import pytest
+from typer.testing import CliRunner
+
+from cin7_emarsys.cli import app
+from cin7_emarsys.emarsys import events, repair
+from cin7_emarsys.transport import PermissionMissing, TransportError
 from cin7_emarsys_tests.conftest import trouble
 from cin7_emarsys_tests.emarsys.conftest import (
+    PATHS,
     UNKNOWN,
     Project,
     contact,
@@ -219,3 +224,63 @@ def test_an_event_the_account_lacks_is_counted(work: Project) -> None:
     work.policy(('name = "cin7_order_shipped"', 'name = "not_there"'))
     work.fill("mart.order_events", order_event("t1"))
     assert work.run("events").withheld == {"event_missing_at_emarsys": 1}
+
+
+def test_a_trigger_id_that_stands_twice_goes_once(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.order_events", order_event("t1"), order_event("t1"))
+    report = work.run("events")
+    assert (report.sent, report.accepted, report.folded) == (1, 1, 1)
+    assert len(mails(work)) == 1
+
+
+def test_a_call_is_no_larger_than_emarsys_takes(work: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_MAX_CALL_BYTES", 10)
+    work.known(ANA, BEN, CEM)
+    work.fill("mart.order_events", *(order_event(f"t-{email}", email=email) for email in (ANA, BEN, CEM)))
+    assert figures(work.run("events")) == {"sent": 3, "accepted": 3}
+    assert work.account.writes("events") == 3
+
+
+def test_what_was_never_sent_is_not_in_doubt(work: Project) -> None:
+    """The token was refused, and no new one is to be had."""
+    work.known(ANA)
+    work.fill("mart.order_events", order_event("t1"))
+    at = {"service": "emarsys", "path": PATHS["events"], "nth": 1}
+    token = {"name": "server-error", "service": "emarsys", "path": "/oauth2/token", "nth": 2, "times": 9}
+    work.account.control("faults", [{"name": "auth-expired", **at}, token], "PUT")
+    with suppress(TransportError):
+        work.run("events")
+    assert work.outcomes("events") == [("t1", "retryable")]
+    work.account.control("faults", [], "PUT")
+    assert figures(work.run("events")) == {"sent": 1, "accepted": 1}
+
+
+def test_what_a_process_left_that_died_is_gone_after_the_next(work: Project) -> None:
+    work.known(ANA)
+    work.settings.paths.outbox.mkdir(parents=True)
+    (work.settings.paths.outbox / "events-0.ndjson").write_text(f'{{"email": "{ANA}"}}\n')
+    work.run("events")
+    assert list(work.settings.paths.outbox.iterdir()) == []
+
+
+def test_a_repeat_that_is_refused_is_no_longer_in_doubt(work: Project) -> None:
+    on_a_program(work)
+    work.account.fault("reset-after", "events")
+    work.fill("mart.order_events", order_event("t0"), order_event("t1"))
+    work.run("events")
+    work.account.fault("partial-reject", "events", row=0)
+    assert figures(work.run("events")) == {"sent": 1, "rejected": 1, "unchanged": 1}
+    assert not repair.parked(work.ledger)["records"]
+
+
+def test_what_a_person_decides_is_seen_in_the_warehouse_at_once(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.order_events", order_event("t1"))
+    work.account.fault("reset-before", "events")
+    work.run("events")
+    said = ["unknowns", "resolve", "accepted", "--flow", "events", "--reason", "the mail came"]
+    assert CliRunner().invoke(app, said).exit_code == 0
+    with work.warehouse.read() as reading:
+        found = reading.execute("select outcome from delivery.records where flow = 'events'").fetchall()
+    assert found == [("accepted",)]

@@ -18,9 +18,9 @@ from sqlalchemy.exc import IntegrityError
 
 from cin7_emarsys.disk import Unwritable
 from cin7_emarsys.emarsys import repair
-from cin7_emarsys.emarsys.answers import ACCEPTED, Verdict
-from cin7_emarsys.emarsys.ledger import Intended, Ledger, LedgerUnwritable, NotConserved
-from cin7_emarsys.emarsys.tables import batches, publications, records
+from cin7_emarsys.emarsys.answers import ACCEPTED, Outcome, Verdict
+from cin7_emarsys.emarsys.ledger import Ceiling, Intended, Ledger, LedgerUnwritable, NotConserved
+from cin7_emarsys.emarsys.tables import audit, batches, publications, records
 
 AT = datetime(2026, 11, 24, 10, 0)
 
@@ -197,3 +197,45 @@ def test_a_full_or_read_only_disk_leaves_no_half_state(tmp_path: Path, pragma: s
     assert outcomes(again) == [("k", None)]
     assert [found for found, _, _ in again.open_batches("sales")] == [batch]
     again.close()
+
+
+@pytest.mark.parametrize(
+    ("flow", "outcome", "dies"),
+    [
+        ("contacts", "retryable", True),
+        ("contacts", "unknown", True),
+        ("events", "retryable", True),
+        ("events", "unknown", False),
+    ],
+)
+def test_what_is_tried_again_by_itself_dies_at_the_ceiling(
+    ledger: Ledger, flow: str, outcome: Outcome, dies: bool
+) -> None:
+    batch = intend(ledger, flow, "k")
+    dead = ledger.close_batch(batch, {"k": Verdict(outcome, attempt=True)}, AT, ceiling=Ceiling(1, 48))
+    assert dead == ({"k"} if dies else set())
+
+
+def test_who_fails_for_too_long_is_a_dead_letter_though_seldom_tried(ledger: Ledger) -> None:
+    def fail(hours: float) -> set[str]:
+        batch, fates = intend(ledger, "contacts", "k"), {"k": Verdict("retryable", attempt=True)}
+        return ledger.close_batch(batch, fates, AT + timedelta(hours=hours), ceiling=Ceiling(99, 48))
+
+    assert [fail(hours) for hours in (0, 47, 48)] == [set(), set(), {"k"}]
+
+
+def test_what_a_person_has_decided_uses_up_no_attempt(ledger: Ledger) -> None:
+    ledger.close_batch(intend(ledger, "events", "k"), {"k": Verdict("unknown", attempt=True)}, AT)
+    repair.resolve(ledger, "not-applied", "it is not there", flow="events")
+    batch, fates = intend(ledger, "events", "k"), {"k": Verdict("retryable", attempt=True)}
+    assert ledger.close_batch(batch, fates, AT, ceiling=Ceiling(2, 48)) == set()
+
+
+def test_dead_letters_are_settled_by_their_code_and_that_is_kept(ledger: Ledger) -> None:
+    fates = {key: Verdict("rejected", code, "no") for key, code in (("a", "2007"), ("b", "2008"))}
+    ledger.close_batch(intend(ledger, "contacts", "a", "b"), fates, AT)
+    assert repair.settle_letters(ledger, "dropped", "no such date", code="2007") == 1
+    assert [letter["key"] for letter in repair.letters(ledger)["records"]] == ["b"]
+    with ledger.engine.connect() as connection:
+        kept = connection.execute(select(audit.c.command, audit.c.reason)).all()
+    assert [tuple(row) for row in kept] == [("dead-letters drop", "no such date")]

@@ -297,3 +297,9 @@ def test_what_a_killed_process_left_is_gone_after_the_next(both: Both, work: str
     both.send("contacts", "ben@example.com", "{}")
     WORK[work](both)
     assert paths.leftovers() == []
+
+
+def test_whom_a_payload_names_stands_beside_it_in_small_letters(both: Both) -> None:
+    both.send("events", "t1", '{"external_id": "Ana@Example.com", "data": {"order": "SO-1"}}')
+    both.project()
+    assert both.rows("select names from delivery.records") == [("ana@example.com",)]

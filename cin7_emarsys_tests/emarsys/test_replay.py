@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.erasure import erase
 from cin7_emarsys.emarsys.repair import NothingThere
 from cin7_emarsys.emarsys.retry import back_off, unbroken
-from cin7_emarsys.emarsys.tables import audit, bodies
+from cin7_emarsys.emarsys.tables import audit, batches, bodies
 from cin7_emarsys.erased import Erased
 from cin7_emarsys_tests.emarsys.conftest import Project, contact, order_event, sales_line
 
@@ -173,3 +173,15 @@ def test_back_off_grows_up_to_an_hour_and_is_the_same_for_whoever_asks() -> None
     assert waits == [back_off("k", attempts, 30).total_seconds() for attempts in range(1, 50)]
     assert all(0 <= wait <= min(30 * 2**attempts, 3600) for attempts, wait in enumerate(waits, 1))
     assert len({back_off(str(key), 5, 30) for key in range(50)}) == 50
+
+
+def test_a_window_holds_what_was_sent_from_its_beginning_up_to_its_end(work: Project) -> None:
+    work.known(ANA)
+    with work.ledger.engine.connect() as connection:
+        (at,) = connection.execute(select(batches.c.closed_at)).scalars()
+    later = at + timedelta(seconds=1)
+
+    def found(since: datetime, until: datetime) -> int:
+        return len(replay.preview(work.ledger, replay.Chosen(since=since, until=until))["records"])
+
+    assert (found(at, later), found(NOW, at), found(later, datetime(2100, 1, 1))) == (1, 0, 0)

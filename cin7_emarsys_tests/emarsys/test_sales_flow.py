@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from cin7_emarsys.emarsys import repair
 from cin7_emarsys.emarsys.answers import ACCEPTED
+from cin7_emarsys.emarsys.client import Emarsys
 from cin7_emarsys.emarsys.ledger import Intended
 from cin7_emarsys.emarsys.tables import audit
 from cin7_emarsys.transport import Permanent
@@ -260,3 +261,59 @@ def test_what_is_parked_is_resolved_by_a_person(work: Project, how: repair.Resol
         (repair.who(), f"unknowns resolve {how}", "looked at Emarsys"),
         (repair.who(), "unknowns resolve not-applied", "looked at Emarsys"),
     ]
+
+
+def test_a_form_that_emarsys_never_took_stops_the_flow_each_time(work: Project) -> None:
+    """However little is due: that it was refused before does not prove the form."""
+    work.known(ANA)
+    work.account.control("switches", {"sales_header": ["order", "timestamp", "email", "item", "price", "quantity"]})
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10))
+    for _ in range(2):
+        with pytest.raises(Permanent):
+            work.run("sales")
+    assert {outcome for _, outcome in work.outcomes("sales")} == {"retryable"}
+
+
+def test_a_dead_line_is_moot_once_its_price_has_changed_and_a_dry_run_leaves_it(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", " ", 10))
+    assert work.run("sales").dead_letters == 1
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", " ", 11))
+    work.run("sales", dry_run=True)
+    assert len(repair.letters(work.ledger)["records"]) == 1
+    work.run("sales")
+    assert repair.letters(work.ledger)["records"] == []
+
+
+def test_what_became_moot_is_closed_in_the_warehouse_though_nothing_was_sent(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", " ", 10))
+    work.run("sales")
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10))
+    assert work.run("sales").sent == 0
+    with work.warehouse.read() as reading:
+        assert reading.execute("select closed_by from delivery.dead_letters").fetchall() == [("no longer wanted",)]
+
+
+def test_a_reversal_that_died_waits_for_a_person(work: Project) -> None:
+    work.known(ANA)
+    work.policy(("back_off_seconds = 0", "back_off_seconds = 0\nmax_attempts = 1"))
+    line = sales_line("i1", "A", 10)
+    work.fill("mart.sales_lines", line, line)
+    work.run("sales")
+    header = ["item", "price", "order", "timestamp", "email", "quantity"]
+    work.account.control("switches", {"sales_header": header[::-1]})
+    work.fill("mart.sales_lines", line)
+    assert work.run("sales").dead_letters == 1
+    work.account.control("switches", {"sales_header": header})
+    assert work.run("sales").sent == 0
+    assert len(sold(work)) == 2, "nor is the other line taken back instead"
+
+
+def test_a_file_is_no_larger_than_emarsys_takes(work: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Emarsys, "sales_bytes", 10)
+    work.known(ANA)
+    lines = [sales_line(f"i{n}", item, 10) for n in range(3) for item in "AB"]
+    work.fill("mart.sales_lines", *lines)
+    assert figures(work.run("sales")) == {"sent": 6, "accepted": 6}
+    assert work.account.writes("sales") == 3, "and a document stands in one"

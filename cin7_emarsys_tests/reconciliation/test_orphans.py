@@ -292,6 +292,17 @@ def test_a_change_that_emarsys_refused_does_not_go_by_itself(closed_by: str | No
     assert set(world.rows("reconciliation.drift", "cause")) == {cause}
 
 
+def test_a_refusal_of_an_earlier_state_does_not_hold_up_what_it_should_say_now() -> None:
+    email = "p@example.com"
+    world = World().put("raw.customers", customer("c-1", email))
+    world.put("delivery.delivered", accepted(email, first_name="Zoe"))
+    world.put("reconciliation.contacts_read", back(email, fields={"first_name": "Zoe"}))
+    world.put(
+        "delivery.dead_letters", {"flow": "contacts", "key": email, "payload_hash": "of an earlier state"}
+    ).build()
+    assert set(world.rows("reconciliation.drift", "cause")) == {"changed_here_since"}
+
+
 # The balance
 
 OUTCOMES = ("accepted", "rejected", "retryable", "unknown")
