@@ -70,9 +70,9 @@ def deliver_contacts(delivery: Delivery) -> Report:
                 rows: dict[str, dict[str, str]] = {}
                 items: list[Intended] = []
                 for row in planned:
+                    report.unchanged -= row["forced"]
                     if delivery.forgotten(row["key"]):
                         continue
-                    report.unchanged -= row["forced"]
                     last = row["last_at"] and datetime.fromisoformat(row["last_at"])
                     if not due(row["key"], row["attempts"], last, merchant.delivery.back_off_seconds, emarsys.now()):
                         report.waiting += 1

@@ -46,12 +46,12 @@ def deliver_events(delivery: Delivery) -> Report:
                     continue
                 due = []
                 for row in planned:
-                    if delivery.forgotten(row["email"]):
-                        continue
                     if row["doubtful_at"]:
                         if not _harmless(delivery, emarsys, event_id, row):
                             continue  # parked: the plan counts it as frozen
                         report.frozen -= 1
+                    if delivery.forgotten(row["email"]):
+                        continue
                     if row["waits"]:
                         report.waiting += 1
                     elif not late and datetime.fromisoformat(row["deadline_at"]) < emarsys.now():

@@ -65,7 +65,7 @@ def deliver_items(delivery: Delivery) -> Report:
                     continue
                 item = {**_clean(row), "event_time": at}
                 length = len(cloud_payloads.items([item], rules))
-                if len(rows) == rules.items_per_call or size + length > _MAX_BYTES:
+                if rows and (len(rows) == rules.items_per_call or size + length > _MAX_BYTES):
                     _send(sending, rows)
                     size = 0
                 rows[row["item"]] = item

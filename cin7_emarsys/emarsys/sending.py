@@ -84,7 +84,7 @@ class Sending:
         refused); by then every outcome has been written.
         """
         lost: list[Intended] = []
-        search = _Search(taken=self._taken and len(items) == 1)
+        search = _Search(taken=self._taken)
         if not self._try(items, search, lost) and len(items) > 1:
             self._split(list(items), search, lost)
         self._decide(search)

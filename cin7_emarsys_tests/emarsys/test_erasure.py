@@ -170,6 +170,18 @@ def test_nothing_of_hers_goes_while_her_erasure_is_broken_off(work: Project) -> 
     assert erased.unfinished() is None
 
 
+def test_reports_add_up_while_an_erasure_is_broken_off(work: Project) -> None:
+    work.known(ANA)
+    work.fill("mart.order_events", order_event("t1"))
+    work.account.fault("reset-after", "events")
+    work.run("events")
+    work.contacts(contact(ANA, first_name=None))
+    Erased(work.state).add([ANA])
+    for report in (work.run("events"), work.run("contacts", empty_value="a trial")):
+        counted = report.unchanged + report.sent + report.waiting + report.frozen + sum(report.withheld.values())
+        assert (report.desired, report.sent) == (counted, 0), report.flow
+
+
 def held(work: Project, at: datetime) -> tuple[dict[str, int], list[str]]:
     with work.warehouse.read() as reading:
         (figures,) = fetch(reading, "ledger_at_summary", at=at)
@@ -259,6 +271,30 @@ def test_each_of_her_lines_is_counted_while_her_erasure_is_broken_off(work: Proj
     Erased(work.state).add([ANA])
     work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i1", "A", 10))
     assert work.run("sales").withheld == {"erased": 2}
+
+
+@pytest.mark.parametrize("fate", ["accepted", "unknown"])
+def test_what_she_had_is_there_whosever_the_document_is_now(work: Project, fate: str) -> None:
+    work.known(ANA, BEN)
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10))
+    if fate == "unknown":
+        work.account.fault("reset-after", "sales")
+    work.run("sales")
+    assert work.outcomes("sales") == [("invoice:i1#A#10#1#+1", fate)]
+    erase(work, ANA)
+    work.contacts(contact(BEN))
+    work.fill(
+        "mart.sales_lines",
+        *(sales_line(*line, email=BEN) for line in (("i1", "A", 10), ("i1", "A", 10), ("i2", "B", 5))),
+    )
+    assert work.run("sales").accepted == 2
+    assert sorted((line["item"], line["email"]) for line in work.account.judge("sales")) == [
+        ("A", ANA),
+        ("A", BEN),
+        ("B", BEN),
+    ]
+    work.fill("mart.sales_lines", sales_line("i2", "B", 5, email=BEN))
+    assert work.run("sales").accepted == 1, "his line is taken back, hers is not"
 
 
 def test_her_parked_line_freezes_nobody_elses(work: Project) -> None:

@@ -212,6 +212,13 @@ def test_a_line_or_two_refused_alone_prove_nothing_and_wait(work: Project) -> No
     assert figures(work.run("sales")) == {"sent": 2, "accepted": 2, "unchanged": 1}
 
 
+def test_once_others_were_taken_every_line_has_its_fate(work: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Emarsys, "documents_per_call", 5)
+    work.known(ANA)
+    work.fill("mart.sales_lines", *(sales_line(f"i{n}", " " if n in (5, 6, 7) else "A", 10) for n in range(10)))
+    assert figures(work.run("sales")) == {"sent": 10, "accepted": 7, "rejected": 3}
+
+
 def test_who_is_refused_alone_again_and_again_is_a_dead_letter_in_the_end(work: Project) -> None:
     work.known(ANA)
     work.policy(("back_off_seconds = 0", "back_off_seconds = 0\nmax_attempts = 3"))

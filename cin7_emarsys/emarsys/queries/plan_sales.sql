@@ -13,23 +13,25 @@ with desired as (
 sent as (
     select document, payload->>'base_item' as item, cast(payload->>'base_price' as decimal(18, 4)) as price,
         cast(payload->>'base_quantity' as decimal(18, 4)) as quantity,
-        count(*) filter (outcome = 'accepted' and not reversal) - count(*) filter (outcome = 'accepted' and reversal)
-            as accepted,
+        -- what an erased person had stays as it is at Emarsys: it is there, perhaps, and is never taken back
+        count(*) filter ((outcome = 'accepted' or is_gone and outcome = 'unknown') and not reversal)
+            - count(*) filter (outcome = 'accepted' and reversal) as accepted,
         count(*) filter (dead and not reversal) as dead,
         count(*) filter (dead and reversal) as dead_reversals,
         max(ordinal) filter (outcome in ('accepted', 'unknown') and not reversal) as lines_used,
         max(record_id) filter (not reversal) as newest,
-        list({'ordinal': ordinal, 'record_id': record_id}) filter (outcome = 'accepted' and not reversal) as lines,
+        list({'ordinal': ordinal, 'record_id': record_id}) filter (outcome = 'accepted' and not reversal and not is_gone)
+            as lines,
         coalesce(list(ordinal) filter (reversal and (outcome = 'accepted' or dead)), []) as taken_back
     from (
         select
             records.*, cast(payload->>'reversal' as boolean) as reversal,
             cast(regexp_extract(records.key, '[+-](\d+)$', 1) as integer) as ordinal,
-            letters.record_id is not null as dead
+            letters.record_id is not null and records.erased_at is null as dead, records.erased_at is not null as is_gone
         from delivery.records as records
         left join delivery.dead_letters as letters
             on letters.record_id = records.record_id and coalesce(letters.closed_by, 'dropped') = 'dropped'
-        where records.flow = 'sales' and records.erased_at is null -- what an erased person had stays as it is at Emarsys
+        where records.flow = 'sales'
     )
     group by all
 ),
