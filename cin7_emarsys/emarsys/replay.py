@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, func, or_, select, update
 
 from cin7_emarsys.emarsys.answers import Verdict
 from cin7_emarsys.emarsys.client import EMAIL_FIELD, Connecting, Emarsys
@@ -25,7 +25,7 @@ from cin7_emarsys.emarsys.projection import project
 from cin7_emarsys.emarsys.repair import PARKED, NothingThere, by_flow, note
 from cin7_emarsys.emarsys.sales import sending_of_lines
 from cin7_emarsys.emarsys.sending import Sending
-from cin7_emarsys.emarsys.tables import batches, bodies, records
+from cin7_emarsys.emarsys.tables import TOUCHED, batches, bodies, records
 
 if TYPE_CHECKING:
     from cin7_emarsys.emarsys.delivery import Delivery
@@ -43,25 +43,29 @@ class Chosen:
     until: datetime | None = None
     flow: str | None = None
 
-    def condition(self) -> ColumnElement[bool]:
+    def within(self) -> ColumnElement[bool]:
+        """Those batches in which they may be."""
         # the catalogue is published as a whole, each time; a deletion is one for good
-        within = select(batches.c.batch_id).where(batches.c.flow.in_(("contacts", *PARKED)))
+        asked: list[ColumnElement[bool]] = [batches.c.flow.in_(("contacts", *PARKED)), batches.c.accepted > 0]
         if self.flow is not None:
-            within = within.where(batches.c.flow == self.flow)
+            asked.append(batches.c.flow == self.flow)
         if self.since is not None:  # a batch has one moment
-            within = within.where(batches.c.closed_at >= self.since)
+            asked.append(batches.c.closed_at >= self.since)
         if self.until is not None:
-            within = within.where(batches.c.closed_at < self.until)
+            asked.append(batches.c.closed_at < self.until)
+        if self.batch is not None:
+            asked.append(batches.c.batch_id == self.batch)
+        return and_(*asked)
+
+    def condition(self) -> ColumnElement[bool]:
         asked: list[ColumnElement[bool]] = [
             records.c.outcome == "accepted",
             or_(records.c.resolution.is_(None), records.c.resolution != "replayed"),
-            records.c.batch_id.in_(within),
+            records.c.batch_id.in_(select(batches.c.batch_id).where(self.within())),
             records.c.erased_at.is_(None),
         ]
         if self.record is not None:
             asked.append(records.c.record_id == self.record)
-        if self.batch is not None:
-            asked.append(records.c.batch_id == self.batch)
         return and_(*asked)
 
 
@@ -69,7 +73,7 @@ def preview(ledger: Ledger, chosen: Chosen) -> dict[str, Any]:
     """What would go again. ``flows``: flow, records, batches, first, last; ``records``: the first of them."""
     condition = chosen.condition()
     with ledger.engine.connect() as connection:
-        flows = connection.execute(by_flow(condition)).all()
+        flows = connection.execute(_by_flow(chosen) if chosen.record is None else by_flow(condition)).all()
         names = ("record_id", "batch_id", "flow", "key", "at", "payload")
         rows = connection.execute(
             select(*(records.c[name] for name in names)).where(condition).order_by(records.c.record_id).limit(_EXAMPLES)
@@ -79,6 +83,30 @@ def preview(ledger: Ledger, chosen: Chosen) -> dict[str, Any]:
         "flows": [dict(row._mapping) for row in flows],
         "records": [{**row, "payload": json.loads(row["payload"])} for row in found],
     }
+
+
+def _by_flow(chosen: Chosen) -> Select[Any]:
+    """As `by_flow`, from what the batches count: of a million records only those are looked at that were changed later."""
+    gone = (
+        select(records.c.batch_id, func.count().label("records"))
+        .where(TOUCHED, records.c.outcome == "accepted")
+        .where(or_(records.c.resolution == "replayed", records.c.erased_at.is_not(None)))
+        .group_by(records.c.batch_id)
+        .subquery()
+    )
+    left = batches.c.accepted - func.coalesce(gone.c.records, 0)
+    return (
+        select(
+            batches.c.flow,
+            cast(func.sum(left), BigInteger).label("records"),
+            func.count().label("batches"),
+            func.min(batches.c.closed_at).label("first"),
+            func.max(batches.c.closed_at).label("last"),
+        )
+        .outerjoin(gone, gone.c.batch_id == batches.c.batch_id)
+        .where(chosen.within(), left > 0)
+        .group_by(batches.c.flow)
+    )
 
 
 def mark(ledger: Ledger, chosen: Chosen, reason: str, command: str, at: datetime) -> int:

@@ -48,6 +48,7 @@ metadata = MetaData()
 _NONE = text("0")
 _ONCE = text("flow in ('sales', 'events') and (outcome is null or outcome in ('accepted', 'unknown'))")
 _OPEN = text("closed_at is null")
+TOUCHED = text("(resolution is not null or erased_at is not null)")  # changed after it had its fate: few ever are
 
 batches = Table(
     "batches",
@@ -102,6 +103,7 @@ records = Table(
     Column("erased_at", DateTime),  # it was about a person who was erased: nothing of it is sent again
     Index("records_key", "flow", "key"),
     Index("records_document", "flow", "document"),
+    Index("records_touched", "batch_id", sqlite_where=TOUCHED),
     Index("once", "flow", "key", unique=True, sqlite_where=_ONCE),
 )
 

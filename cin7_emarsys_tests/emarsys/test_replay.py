@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from cin7_emarsys.emarsys import deletion, replay
+from cin7_emarsys.emarsys import deletion, repair, replay
 from cin7_emarsys.emarsys.delivery import Delivery
 from cin7_emarsys.emarsys.erasure import erase
 from cin7_emarsys.emarsys.repair import NothingThere
@@ -52,6 +52,24 @@ def test_a_contact_goes_again_as_it_is_by_now(work: Project) -> None:
     assert [tuple(row) for row in kept] == [("replay --recomputed", "it was changed by hand")]
     with work.warehouse.read() as reading:
         assert reading.execute("select command, reason from operations.audit").fetchall() == [tuple(kept[0])]
+
+
+def test_what_the_batches_count_is_what_the_records_say(work: Project) -> None:
+    work.prepare()
+    work.contacts(contact(ANA), contact(BEN), contact("cem@example.com"), contact("dan@example.com"))
+    work.run("contacts")
+    work.fill("mart.sales_lines", sales_line("i1", "A", 10), sales_line("i2", "A", 5, email=BEN))
+    work.run("sales")
+    erased = Erased(work.state)
+    erased.add([ANA])
+    erase(work.ledger, erased, [ANA], "asked", NOW)
+    for chosen in (replay.Chosen(record=2), replay.Chosen(flow="sales", batch=2)):
+        replay.mark(work.ledger, chosen, "Emarsys lost it", "replay --recomputed", NOW)
+    for chosen in (replay.Chosen(), replay.Chosen(flow="contacts"), replay.Chosen(batch=2), replay.Chosen(until=NOW)):
+        with work.ledger.engine.connect() as connection:
+            told = connection.execute(repair.by_flow(chosen.condition())).all()
+        assert replay.preview(work.ledger, chosen)["flows"] == [dict(row._mapping) for row in told]
+    assert [flow["records"] for flow in replay.preview(work.ledger, replay.Chosen())["flows"]] == [2]
 
 
 def test_a_contact_goes_again_just_as_it_was(work: Project) -> None:
