@@ -4,7 +4,7 @@ dead-letters."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -107,8 +107,12 @@ def changing() -> Iterator[Ledger]:
             from cin7_emarsys.emarsys.projection import project
             from cin7_emarsys.warehouse.connections import Warehouse, WarehouseLocked
 
-            with suppress(WarehouseLocked, disk.Unwritable):
+            try:
                 project(ledger_, Warehouse(database=str(paths().warehouse), lock_wait_seconds=_PATIENCE))
+            except (WarehouseLocked, disk.Unwritable) as error:
+                views.complain(
+                    errors, f"It is kept; `cin7-emarsys ledger` and the desk show it after the next run. {error}"
+                )
 
 
 @app.command()

@@ -211,9 +211,8 @@ class Ledger:
             flow = rows[0].flow
             made = _bury(connection, batch_id, flow, ceiling, at)
             retryable = [row.key for row in rows if verdicts[row.key].outcome == "retryable"]
-            if (
-                flow == "events" and retryable
-            ):  # the repeat did not happen: what this batch repeated is in doubt as before
+            if flow == "events" and retryable:
+                # The repeat did not happen: what this batch repeated is in doubt as before.
                 intended = select(batches.c.created_at).where(batches.c.batch_id == batch_id).scalar_subquery()
                 repeated = (records.c.resolution == "repeated") & (records.c.resolved_at == intended)
                 doubt = {"outcome": "unknown", "resolution": None, "resolved_at": None}

@@ -136,24 +136,18 @@ def may_go_verbatim(ledger: Ledger, chosen: Chosen) -> None:
     Events cannot: their deadline and the consent have to be asked again. Nor what is in a request that is no longer kept.
     """
     for sent in _by_batch(ledger, chosen):
-        if sent[0].flow == "events":
-            raise NothingThere(
-                "events are replayed --recomputed, because deadline and consent have to be asked again; the others go "
-                "verbatim flow by flow: --flow contacts, --flow sales"
-            )
-        if sent[0].flow == "contacts":
+        if sent[0].flow != "sales":
             _contacts_of(sent)
 
 
 def verbatim(delivery: Delivery, chosen: Chosen, reason: str) -> int:
     """Sends these records of one flow at once, just as they were sent. Returns how many were accepted.
 
-    Raises `NothingThere` (then nothing is changed; see `may_go_verbatim`), and a `TransportError`.
+    Raises `NothingThere` when some cannot (then nothing is changed), and a `TransportError`.
     """
     ledger = delivery.ledger
     chosen = replace(chosen, flow=delivery.flow)
     with delivery.open() as emarsys:
-        may_go_verbatim(ledger, chosen)
         parts = [part for sent in _by_batch(ledger, chosen) for part in _parts(delivery, emarsys, sent)]
         mark(ledger, chosen, reason, "replay --verbatim", emarsys.now())  # nothing that cannot go
         for sending, items in parts:
@@ -181,6 +175,11 @@ def _by_batch(ledger: Ledger, chosen: Chosen) -> list[list[Any]]:
 def _contacts_of(sent: Sequence[Any]) -> dict[str, dict[str, Any]]:
     """The contacts of one earlier batch by their key, as they were requested. Raises `NothingThere`."""
     batch, request = sent[0].batch_id, sent[0].request
+    if sent[0].flow == "events":
+        raise NothingThere(
+            "events are replayed --recomputed, because deadline and consent have to be asked again; the others go "
+            "verbatim flow by flow: --flow contacts, --flow sales"
+        )
     if request is None:
         raise NothingThere(f"the request of batch {batch} is no longer kept; replay it recomputed")
     rows = json.loads(zlib.decompress(request))

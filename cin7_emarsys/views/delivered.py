@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cin7_emarsys.views.text import grid, moment
+from cin7_emarsys.views.text import count, grid, moment
 
 _LATER = {"repeated": "sent again", "replayed": "replayed"}
 
@@ -49,8 +49,8 @@ def ledger(facts: Mapping[str, Any], *, filtered: bool, limit: int) -> Renderabl
 def parked(facts: Mapping[str, Any], flow: str | None) -> RenderableType:
     """What nobody knows: a line for each flow, the records, and what to do."""
     sending = [
-        f"{_count(row['records'])} of {row['flow']} on the way to Emarsys since {moment(row['since'])}: being sent now, or "
-        "left by a process that died; then the next run that sends such records parks them."
+        f"{count(row['records'], 'record')} of {row['flow']} on the way to Emarsys since {moment(row['since'])}: being sent "
+        "now, or left by a process that died; then the next run that sends such records parks them."
         for row in facts["on_their_way"]
     ]
     if not facts["records"]:
@@ -112,17 +112,13 @@ def letters(facts: Mapping[str, Any], flow: str | None) -> RenderableType:
 def resolved(records: int, how: str) -> str:
     """What is done with parked records now that they are decided."""
     then = "Emarsys has them" if how == "accepted" else "they go with the next run"
-    return f"{_count(records)} resolved as {how}: {then}."
+    return f"{count(records, 'record')} resolved as {how}: {then}."
 
 
 def settled(letters_: int, how: str) -> str:
     """What is done with dead letters now."""
     then = "they go with the next run" if how == "retried" else "they never go again as they are"
-    return f"{letters_} dead letter{'' if letters_ == 1 else 's'} {how}: {then}."
-
-
-def _count(records: int) -> str:
-    return f"{records:,} record{'' if records == 1 else 's'}"
+    return f"{count(letters_, 'dead letter')} {how}: {then}."
 
 
 def _why(record: Mapping[str, Any]) -> str:

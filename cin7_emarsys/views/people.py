@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from cin7_emarsys.views.text import grid, moment, money
+from cin7_emarsys.views.text import count, grid, moment, money
 
 _NOTES = {
     "purchase": "purchase",
@@ -40,9 +40,9 @@ def statement(facts: Mapping[str, Any]) -> RenderableType:
         about.append(f"customer id {facts['customer_id']}")
     summary = (
         f"lifetime value {money(facts['ltv'])} {currency} = gross {money(facts['gross'])} − refunded "
-        f"{money(facts['refunded'])}; {_count(facts['order_count'], 'order')}"
+        f"{money(facts['refunded'])}; {count(facts['order_count'], 'order')}"
         + (f", {money(average)} on average" if average is not None else "")
-        + (f"; {_count(facts['open_orders'], 'open order')}" if facts["open_orders"] else "")
+        + (f"; {count(facts['open_orders'], 'open order')}" if facts["open_orders"] else "")
     )
     parts: list[RenderableType] = [
         Text(" · ".join(part for part in about if part)),
@@ -106,7 +106,7 @@ def erasure(done: Any) -> RenderableType:
         else Text("Nothing was left of her."),
     ]
     if done.deleted_at_emarsys is not None:
-        there = _count(done.deleted_at_emarsys, "contact") if done.deleted_at_emarsys else "no contact, none was there"
+        there = count(done.deleted_at_emarsys, "contact") if done.deleted_at_emarsys else "no contact, none was there"
         parts += [Text(), Text(f"Deleted at Emarsys: {there}.")]
     if person.related:
         parts += [
@@ -177,7 +177,3 @@ def _sent(sent: Mapping[str, Any] | None) -> RenderableType:
 
 def _section(title: str, content: RenderableType) -> list[RenderableType]:
     return [Text(), Text(title, style="bold underline"), content]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -35,6 +35,11 @@ def units(value: Decimal | int | None) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def count(number: int, noun: str) -> str:
+    """So many of them."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def money(value: Decimal, *, signed: bool = False) -> str:
     """To the penny, rounded as it is at export."""
     cents = value.quantize(Decimal("0.01"), ROUND_HALF_UP) or Decimal("0.00")  # never -0.00

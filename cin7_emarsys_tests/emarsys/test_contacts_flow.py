@@ -107,13 +107,18 @@ def test_a_lost_race_is_repeated_at_once(work: Project, code: int) -> None:
     assert [outcome for key, outcome in work.outcomes("contacts") if key == ANA] == ["retryable"] * 2 + ["accepted"]
 
 
-@pytest.mark.trouble
-def test_who_fails_too_often_is_a_dead_letter_until_it_succeeds(work: Project) -> None:
+def racing(work: Project, *, max_attempts: int) -> None:
+    """A contact that always loses the race."""
     work.prepare()
-    work.policy(("back_off_seconds = 0", "back_off_seconds = 0\nmax_attempts = 5"))
+    work.policy(("back_off_seconds = 0", f"back_off_seconds = 0\nmax_attempts = {max_attempts}"))
     work.contacts(contact(ANA))
     race = {"row": 0, "code": 2009, "message": "Contact already exists: 3"}
     work.account.fault("partial-reject", "contacts", **race, times=9)
+
+
+@pytest.mark.trouble
+def test_who_fails_too_often_is_a_dead_letter_until_it_succeeds(work: Project) -> None:
+    racing(work, max_attempts=5)
     assert work.run("contacts").dead_letters == 0  # four attempts: the first, and three repeats
     assert (work.run("contacts").dead_letters, work.run("contacts").sent) == (1, 0)
     (letter,) = repair.letters(work.ledger)["records"]
@@ -241,11 +246,7 @@ def test_who_is_retried_by_a_person_goes_at_once(work: Project) -> None:
 
 
 def test_a_race_that_used_up_its_attempts_is_not_repeated(work: Project) -> None:
-    work.prepare()
-    work.policy(("back_off_seconds = 0", "back_off_seconds = 0\nmax_attempts = 2"))
-    work.contacts(contact(ANA))
-    race = {"row": 0, "code": 2009, "message": "Contact already exists: 3"}
-    work.account.fault("partial-reject", "contacts", **race, times=9)
+    racing(work, max_attempts=2)
     report = work.run("contacts")
     assert (figures(report), report.dead_letters) == ({"sent": 1, "retryable": 1}, 1)
     assert work.account.writes("contacts") == 2

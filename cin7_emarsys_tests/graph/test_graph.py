@@ -105,13 +105,18 @@ def test_run_configuration_fits_every_job() -> None:
                 assert validate_run_config(defs.resolve_job_def(job), config) is not None
 
 
+def printed(program: str) -> str:
+    """What a program prints in a process of its own."""
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    return found.stdout.strip()
+
+
 def test_importing_the_definitions_opens_nothing_and_loads_no_heavy_room() -> None:
     program = (
         "import sys, cin7_emarsys.definitions\n"
         "print([m for m in ('pandas', 'numpy', 'apprise', 'uvicorn', 'cin7_emarsys.sandbox.server') if m in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    assert printed(program) == "[]"
 
 
 def test_a_command_that_runs_nothing_loads_no_dagster() -> None:
@@ -122,8 +127,7 @@ def test_a_command_that_runs_nothing_loads_no_dagster() -> None:
         "from cin7_emarsys.emarsys import replay\n"
         "print('dagster' in sys.modules)"
     )
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"
+    assert printed(program) == "False"
 
 
 def test_what_would_be_erased_is_found_without_the_ledger() -> None:
@@ -131,8 +135,7 @@ def test_what_would_be_erased_is_found_without_the_ledger() -> None:
         "import sys, cin7_emarsys.cli, cin7_emarsys.operations.person\n"
         "print([name for name in ('sqlalchemy', 'httpx') if name in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    assert printed(program) == "[]"
 
 
 def test_the_policy_says_when_an_asset_is_not_up_to_date(tmp_path: Path) -> None:
