@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import duckdb
@@ -23,7 +24,7 @@ import duckdb
 from cin7_emarsys.cin7.client import Cin7
 from cin7_emarsys.emarsys import setup
 from cin7_emarsys.emarsys.engagement_cloud import connect
-from cin7_emarsys.erased import Erased
+from cin7_emarsys.erased import Erased, SaltLost
 from cin7_emarsys.merchant import SettingsError
 from cin7_emarsys.operations import alerts, dagster_internals, exceptions, runs
 from cin7_emarsys.operations.refusals import CannotRun
@@ -69,7 +70,7 @@ def examine() -> list[Line]:
         *feed_lines(settings),
         *alert_lines(settings),
         *_locks(settings),
-        *_erasures(settings),
+        *erasure_lines(settings.paths.state),
         *_dagster(),
     ]
 
@@ -181,16 +182,16 @@ def _locks(settings: Settings) -> Iterator[Line]:
     yield Line("locks", "good", f"held: {', '.join(held)}" if held else "none held")
 
 
-def _erasures(settings: Settings) -> Iterator[Line]:
-    since = Erased(settings.paths.state).unfinished()
+def erasure_lines(state: Path) -> Iterator[Line]:
+    """Whether an erasure is unfinished, and whether the persons who were erased can be recognised."""
+    try:
+        since = Erased(state).unfinished()
+    except SaltLost as error:
+        yield Line("erasure", "bad", str(error), "docs/security.md says what belongs together")
+        return
     if since:
-        found = f"one of {since:%Y-%m-%d %H:%M} UTC was broken off, or is under way"
-        yield Line(
-            "erasure",
-            "bad",
-            found,
-            "say it again as it was said (`cin7-emarsys erase`); nothing of hers is sent meanwhile",
-        )
+        step = "say it again as it was said (`cin7-emarsys erase`); nothing of hers is sent meanwhile"
+        yield Line("erasure", "bad", f"one of {since:%Y-%m-%d %H:%M} UTC was broken off, or is under way", step)
 
 
 def feed_lines(settings: Settings) -> Iterator[Line]:

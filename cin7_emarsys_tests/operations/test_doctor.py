@@ -14,6 +14,7 @@ from dagster._core.scheduler.instigation import TickStatus
 
 from cin7_emarsys.emarsys import feed
 from cin7_emarsys.emarsys.ledger import Ledger
+from cin7_emarsys.erased import Erased
 from cin7_emarsys.operations import dagster_internals, doctor
 from cin7_emarsys.settings import load_settings
 from cin7_emarsys_tests.operations.conftest import NEEDED, Place
@@ -37,6 +38,19 @@ def test_ticks_that_fail_are_named_and_the_others_dated(place: Place) -> None:
     failed = lines["sensor state_alerts"]
     assert (failed.state, failed.found) == ("bad", "nobody answers (address)")
     assert doctor.tick_lines([])[0].state == "watch"
+
+
+def test_an_unfinished_erasure_and_a_lost_salt_are_told(tmp_path: Path) -> None:
+    assert list(doctor.erasure_lines(tmp_path)) == []
+    erased = Erased(tmp_path)
+    erased.add(["ana@example.com"])
+    (line,) = doctor.erasure_lines(tmp_path)
+    assert (line.state, "broken off" in line.found, "say it again" in line.next_step) == ("bad", True, True)
+    erased.finish(["ana@example.com"])
+    assert list(doctor.erasure_lines(tmp_path)) == []
+    (tmp_path / "erased.salt").unlink()
+    (line,) = doctor.erasure_lines(tmp_path)
+    assert line.state == "bad" and "restore it from a backup" in line.found
 
 
 @pytest.mark.parametrize(
